@@ -1,0 +1,90 @@
+"""A pure planner: many byte ranges in, fewer requests out.
+
+Reading a file over a network costs by the request more than by the byte, so ranges that lie close together are read
+together, with the bytes between them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["CoalescedRanges", "Int64Array", "Integers", "coalesce_ranges"]
+
+Int64Array = npt.NDArray[np.int64]
+Integers = Sequence[int] | Int64Array
+
+# A request to an object store costs as much time as some hundred kilobytes more in a running one.
+MAX_GAP = 64 * 1024
+# Large enough that latency does not count, small enough that several run side by side.
+MAX_REQUEST = 8 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class CoalescedRanges:
+    """Requests that cover ranges: what to read, and where in it each range lies.
+
+    Attributes
+    ----------
+    offsets, sizes : (R,) int64
+        The requests, in ascending order, in bytes.
+    requests : (N,) int64
+        For each range the request that contains it.
+    positions : (N,) int64
+        For each range the byte of that request where it starts.
+    """
+
+    offsets: Int64Array
+    sizes: Int64Array
+    requests: Int64Array
+    positions: Int64Array
+
+
+def coalesce_ranges(
+    offsets: Integers, sizes: Integers, *, max_gap: int = MAX_GAP, max_size: int = MAX_REQUEST
+) -> CoalescedRanges:
+    """Merge ranges that lie close together into fewer requests.
+
+    Parameters
+    ----------
+    offsets, sizes : (N,) int
+        The ranges in bytes, in any order; they may overlap.
+    max_gap
+        Unwanted bytes between two ranges that are read rather than asked for separately.
+    max_size
+        Bytes of a request at most, except for a range that is larger by itself.
+
+    Examples
+    --------
+    >>> merged = coalesce_ranges([100, 0, 5000], [50, 80, 10], max_gap=20)
+    >>> merged.offsets.tolist(), merged.sizes.tolist(), merged.requests.tolist(), merged.positions.tolist()
+    ([0, 5000], [150, 10], [0, 0, 1], [100, 0, 0])
+    """
+    starts = np.asarray(offsets, np.int64)
+    stops = starts + np.asarray(sizes, np.int64)
+    order = np.argsort(starts, kind="stable")
+    sorted_starts, reached = starts[order], np.maximum.accumulate(stops[order])
+    after_gap = np.flatnonzero(sorted_starts[1:] - reached[:-1] > max_gap) + 1
+    bounds = [0, *after_gap.tolist(), len(starts)]
+
+    firsts: list[int] = []
+    for begin, end in pairwise(bounds):
+        while begin < end:
+            firsts.append(begin)
+            fitting = int(np.searchsorted(reached[begin:end], sorted_starts[begin] + max_size, "right"))
+            begin += max(fitting, 1)
+    first_of_request = np.asarray(firsts, np.int64)
+    request_offsets = sorted_starts[first_of_request]
+    request_ends = np.maximum.reduceat(stops[order], first_of_request) if firsts else first_of_request
+    requests = np.empty(len(starts), np.int64)
+    requests[order] = np.searchsorted(first_of_request, np.arange(len(starts)), "right") - 1
+    return CoalescedRanges(
+        offsets=request_offsets,
+        sizes=request_ends - request_offsets,
+        requests=requests,
+        positions=starts - request_offsets[requests],
+    )
