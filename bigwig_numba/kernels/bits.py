@@ -1,0 +1,317 @@
+"""32-bit integer operations for both targets, CPU and CUDA: the one file with Numba extensions.
+
+Numba widens: ``uint32 + uint32`` is a ``uint64``, and casting the result back does not narrow a shift. On a GPU that
+doubles the instructions of everything here, so the kernels spell 32-bit arithmetic with the functions of this file.
+Each is an ``@intrinsic``: the type checker sees a signature, the compiler gets one instruction.
+
+=====================  ====================================================================
+``add sub mul``        arithmetic modulo 2**32
+``shl shr``            shifts; the amount must be below 32 (the instruction does not check)
+``band bor``           bitwise and, or
+``least``              the smaller of two
+``funnel_right``       the low word of ``high:low >> (amount & 31)``
+``funnel_left``        the high word of ``high:low << (amount & 31)``
+``reverse_bits``       bit 0 becomes bit 31
+``count_ones``         population count
+``leading_zeros``      number of zero bits above the highest one
+``swap_bytes``         little-endian to big-endian and back
+``float_from_bits``    the float32 with these bits
+``bits_from_float``    the bits of this float32
+``fused_multiply_add`` ``a * b + c`` in float32, rounded once
+``rounded_add``        ``a + b`` in float32, rounded by itself: never fused with a product
+``rounded_multiply``   ``a * b`` in float32, likewise
+``vote_any``           true on every lane of a warp if true on one
+``ballot``             bit i is set if the predicate is true on lane i
+``match_any``          bit i is set if lane i has the same value
+``shuffle``            the value that another lane has
+``sync_warp``          wait for the warp; what its lanes wrote to memory is seen by all
+=====================  ====================================================================
+
+On the CPU the last five behave as in a warp of one lane, so code for warps runs there with one.
+
+Three more work on memory, on the CPU only: ``load_64`` and ``store_64`` (unaligned, little-endian) and
+``copy_from_address``. None of them checks bounds: the caller does.
+"""
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+_I1, _I8, _I32, _I64 = (ir.IntType(bits) for bits in (1, 8, 32, 64))
+_F32 = ir.FloatType()
+_WARP = ir.Constant(_I32, 0xFFFFFFFF)
+
+
+def _is_cuda(context):
+    return "CUDA" in type(context).__name__
+
+
+def _call(builder, name, result, arguments):
+    """Call the LLVM intrinsic of this name; its arguments have the type of the result."""
+    function_type = ir.FunctionType(result, [argument.type for argument in arguments])
+    return builder.call(cgutils.get_or_insert_function(builder.module, function_type, name), arguments)
+
+
+def _inline_ptx(builder, instruction, arguments):
+    """One PTX instruction on 32-bit registers: ``$0`` is the result, ``$1`` and on the arguments."""
+    function_type = ir.FunctionType(_I32, [_I32] * len(arguments))
+    constraints = ",".join(["=r"] + ["r"] * len(arguments))
+    return builder.call(ir.InlineAsm(function_type, instruction, constraints), arguments)
+
+
+def _binary(operation):
+    """An intrinsic (uint32, uint32) -> uint32 that is this one LLVM instruction."""
+
+    @intrinsic
+    def word_operation(typing_context, left, right):
+        def generate(context, builder, signature, arguments):
+            return getattr(builder, operation)(*arguments)
+
+        return types.uint32(types.uint32, types.uint32), generate
+
+    return word_operation
+
+
+add = _binary("add")
+sub = _binary("sub")
+mul = _binary("mul")
+shl = _binary("shl")
+shr = _binary("lshr")
+band = _binary("and_")
+bor = _binary("or_")
+
+
+def _unary(name):
+    """An intrinsic uint32 -> uint32 that is this one LLVM intrinsic, on both targets."""
+
+    @intrinsic
+    def word_operation(typing_context, word):
+        def generate(context, builder, signature, arguments):
+            return _call(builder, name, _I32, list(arguments))
+
+        return types.uint32(types.uint32), generate
+
+    return word_operation
+
+
+reverse_bits = _unary("llvm.bitreverse.i32")
+count_ones = _unary("llvm.ctpop.i32")
+swap_bytes = _unary("llvm.bswap.i32")
+
+
+@intrinsic
+def leading_zeros(typing_context, word):
+    """The number of zero bits above the highest one; 32 for 0."""
+
+    def generate(context, builder, signature, arguments):
+        function_type = ir.FunctionType(_I32, [_I32, _I1])
+        count = cgutils.get_or_insert_function(builder.module, function_type, "llvm.ctlz.i32")
+        return builder.call(count, [arguments[0], ir.Constant(_I1, 0)])
+
+    return types.uint32(types.uint32), generate
+
+
+@intrinsic
+def least(typing_context, left, right):
+    """The smaller of two uint32."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.select(builder.icmp_unsigned("<", *arguments), *arguments)
+
+    return types.uint32(types.uint32, types.uint32), generate
+
+
+def _funnel(llvm_name, ptx):
+    """A funnel shift (high, low, amount). LLVM's own becomes nine PTX instructions, so CUDA gets the one by name."""
+
+    @intrinsic
+    def funnel_shift(typing_context, high, low, amount):
+        def generate(context, builder, signature, arguments):
+            high_word, low_word, bits = arguments
+            if _is_cuda(context):
+                return _inline_ptx(builder, ptx, [low_word, high_word, bits])
+            return _call(builder, llvm_name, _I32, [high_word, low_word, bits])
+
+        return types.uint32(types.uint32, types.uint32, types.uint32), generate
+
+    return funnel_shift
+
+
+funnel_right = _funnel("llvm.fshr.i32", "shf.r.wrap.b32 $0, $1, $2, $3;")
+funnel_left = _funnel("llvm.fshl.i32", "shf.l.wrap.b32 $0, $1, $2, $3;")
+
+
+@intrinsic
+def float_from_bits(typing_context, word):
+    """The float32 whose bits are this uint32."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.bitcast(arguments[0], _F32)
+
+    return types.float32(types.uint32), generate
+
+
+@intrinsic
+def bits_from_float(typing_context, value):
+    """The bits of this float32, as uint32."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.bitcast(arguments[0], _I32)
+
+    return types.uint32(types.float32), generate
+
+
+@intrinsic
+def fused_multiply_add(typing_context, left, right, addend):
+    """``left * right + addend`` in float32, rounded once."""
+
+    def generate(context, builder, signature, arguments):
+        return _call(builder, "llvm.fma.f32", _F32, list(arguments))
+
+    return types.float32(types.float32, types.float32, types.float32), generate
+
+
+def _rounded(nvvm_name, operation):
+    """A float32 operation that rounds by itself. On CUDA the compiler may fuse a plain product and sum into one."""
+
+    @intrinsic
+    def float_operation(typing_context, left, right):
+        def generate(context, builder, signature, arguments):
+            if _is_cuda(context):
+                return _call(builder, nvvm_name, _F32, list(arguments))
+            return getattr(builder, operation)(*arguments)
+
+        return types.float32(types.float32, types.float32), generate
+
+    return float_operation
+
+
+rounded_add = _rounded("llvm.nvvm.add.rn.f", "fadd")
+rounded_multiply = _rounded("llvm.nvvm.mul.rn.f", "fmul")
+
+
+def _warp_call(builder, name, result, arguments):
+    """Call an NVVM intrinsic for the whole warp."""
+    function_type = ir.FunctionType(result, [_I32, *(argument.type for argument in arguments)])
+    function = cgutils.get_or_insert_function(builder.module, function_type, name)
+    return builder.call(function, [_WARP, *arguments])
+
+
+def _as_flag(builder, value):
+    """A boolean as one bit."""
+    return value if value.type == _I1 else builder.icmp_unsigned("!=", value, ir.Constant(value.type, 0))
+
+
+@intrinsic
+def vote_any(typing_context, predicate):
+    """True on every lane of the warp where any lane's predicate is true; on the CPU the predicate itself.
+
+    At the head of a divergent loop this makes the lanes of a warp meet again: without it they run one after another.
+    """
+
+    def generate(context, builder, signature, arguments):
+        if not _is_cuda(context):
+            return arguments[0]
+        return _warp_call(builder, "llvm.nvvm.vote.any.sync", _I1, [_as_flag(builder, arguments[0])])
+
+    return types.boolean(types.boolean), generate
+
+
+@intrinsic
+def ballot(typing_context, predicate):
+    """Bit i of the uint32 is set if the predicate is true on lane i."""
+
+    def generate(context, builder, signature, arguments):
+        flag = _as_flag(builder, arguments[0])
+        if not _is_cuda(context):
+            return builder.zext(flag, _I32)
+        return _warp_call(builder, "llvm.nvvm.vote.ballot.sync", _I32, [flag])
+
+    return types.uint32(types.boolean), generate
+
+
+@intrinsic
+def match_any(typing_context, value):
+    """Bit i of the uint32 is set if lane i has the same value (uint32)."""
+
+    def generate(context, builder, signature, arguments):
+        if not _is_cuda(context):
+            return ir.Constant(_I32, 1)
+        return _warp_call(builder, "llvm.nvvm.match.any.sync.i32", _I32, list(arguments))
+
+    return types.uint32(types.uint32), generate
+
+
+@intrinsic
+def shuffle(typing_context, value, lane):
+    """The value (uint32) that lane ``lane`` has."""
+
+    def generate(context, builder, signature, arguments):
+        if not _is_cuda(context):
+            return arguments[0]
+        return _warp_call(builder, "llvm.nvvm.shfl.sync.idx.i32", _I32, [*arguments, ir.Constant(_I32, 31)])
+
+    return types.uint32(types.uint32, types.uint32), generate
+
+
+@intrinsic
+def sync_warp(typing_context):
+    """Wait until all lanes of the warp are here; what they wrote to memory before is seen by all after."""
+
+    def generate(context, builder, signature, arguments):
+        if _is_cuda(context):
+            function_type = ir.FunctionType(ir.VoidType(), [_I32])
+            wait = cgutils.get_or_insert_function(builder.module, function_type, "llvm.nvvm.bar.warp.sync")
+            builder.call(wait, [_WARP])
+        return context.get_dummy_value()
+
+    return types.void(), generate
+
+
+def _byte_pointer(context, builder, array_type, array, index):
+    """The address of element ``index`` of a uint8 array, unchecked."""
+    data = context.make_array(array_type)(context, builder, array).data
+    return builder.gep(builder.bitcast(data, _I8.as_pointer()), [index])
+
+
+@intrinsic
+def load_64(typing_context, array, index):
+    """The 8 bytes from ``array[index]`` on as a uint64; ``array`` is uint8, any alignment. CPU only, unchecked."""
+
+    def generate(context, builder, signature, arguments):
+        address = _byte_pointer(context, builder, signature.args[0], arguments[0], arguments[1])
+        word = builder.load(builder.bitcast(address, _I64.as_pointer()))
+        word.align = 1
+        return word
+
+    return types.uint64(array, types.int64), generate
+
+
+@intrinsic
+def store_64(typing_context, array, index, word):
+    """Write a uint64 to the 8 bytes from ``array[index]`` on; any alignment. CPU only, unchecked."""
+
+    def generate(context, builder, signature, arguments):
+        address = _byte_pointer(context, builder, signature.args[0], arguments[0], arguments[1])
+        store = builder.store(arguments[2], builder.bitcast(address, _I64.as_pointer()))
+        store.align = 1
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, types.uint64), generate
+
+
+@intrinsic
+def copy_from_address(typing_context, destination, offset, address, size):
+    """Copy ``size`` bytes from a raw address to ``destination[offset:]`` (uint8). CPU only, unchecked.
+
+    Thousands of memory maps cannot be passed to a compiled function as arrays; their addresses can.
+    """
+
+    def generate(context, builder, signature, arguments):
+        target = _byte_pointer(context, builder, signature.args[0], arguments[0], arguments[1])
+        source = builder.inttoptr(arguments[2], _I8.as_pointer())
+        cgutils.raw_memcpy(builder, target, source, arguments[3], 1)
+        return context.get_dummy_value()
+
+    return types.void(destination, types.int64, types.uintp, types.int64), generate

@@ -1,0 +1,181 @@
+"""The CUDA kernels: thin shells that find out which stream, section or bins a thread has and call the device functions.
+
+=============  ============  =======  ====================================================================
+array          shape         dtype    what
+=============  ============  =======  ====================================================================
+data           (N / 4,)      uint32   compressed blocks, each from a word of its own
+table          (9, K)        int64    per block, see the rows below
+words          (W,)          uint32   inflated blocks
+results        (2, K)        int32    per block: status, and number of items that can be read
+runs           (3, S, T)     int32    per (window, track): first block, last block, chrom_id
+windows        (3, S)        int64    per window: start, and the part [start, end) that lies on the chromosome
+scales         (T,)          float32  per track
+single, half   (S * B * T,)  float32  the output, or its 16-bit form (uint16); the other one is empty
+=============  ============  =======  ====================================================================
+
+One table instead of eight arrays: an array is seven arguments at each launch.
+"""
+
+import numpy as np
+from numba import cuda
+
+from .bits import sync_warp, vote_any
+from .inflate.lane import LENGTHS_PER_LANE, OUTPUT_SLACK, SYMBOLS_PER_LANE, WORDS_PER_LANE, inflate_lane
+from .inflate.warp import (
+    DISTANCE_ENTRIES,
+    LENGTHS_PER_WARP,
+    LITERAL_ENTRIES,
+    RING_BYTES,
+    STAGED_WORDS,
+    SYMBOLS_PER_WARP,
+    WORDS_PER_WARP,
+    inflate_warp,
+)
+from .sections import are_ordered, follows, item_end, item_start, section_type, usable_items
+from .statistics import Statistic
+from .statuses import BlockStatus
+from .windows import make_reduce_bins
+
+# Rows of the table. ORDER: blocks by size, the longest first, so that the lanes of a warp end together.
+SOURCE_WORD, SIZE, CAPACITY, STOP, COMPRESSED, BIG_ENDIAN, BASE, FOLLOWS, ORDER = range(9)
+TABLE_ROWS = 9
+STATUS, COUNT = 0, 1  # rows of results
+FIRST_BLOCK, LAST_BLOCK, CHROM_ID = range(3)  # rows of runs
+START, CLIP_START, CLIP_END = range(3)  # rows of windows
+
+LANES = 32
+SLACK_WORDS = OUTPUT_SLACK // 4
+_SYMBOL_BYTES = LANES * SYMBOLS_PER_LANE
+_SHARED_WORDS = LANES * WORDS_PER_LANE
+_GOOD = np.int32(BlockStatus.GOOD)
+_ITEMS_OUT_OF_ORDER = np.int32(BlockStatus.ITEMS_OUT_OF_ORDER)
+
+
+@cuda.jit
+def inflate_blocks_by_lane(data, table, words, results, first):
+    """Inflate block number ``first + i`` of the order on lane i: 32 lanes a CUDA block. Writes status and item count."""
+    symbols = cuda.shared.array(_SYMBOL_BYTES, np.uint8)
+    shared_words = cuda.shared.array(_SHARED_WORDS, np.uint32)
+    lengths = cuda.local.array(LENGTHS_PER_LANE, np.uint8)
+    lane = cuda.threadIdx.x
+    place = first + cuda.blockIdx.x * LANES + lane
+    live = place < table.shape[1]
+    block = np.uint32(0)
+    if live:
+        block = np.uint32(table[ORDER, place])
+    source, base = np.uint64(table[SOURCE_WORD, block]), np.uint64(table[BASE, block])
+    size, big_endian = np.uint32(table[SIZE, block]), table[BIG_ENDIAN, block] != 0
+    compressed = live and table[COMPRESSED, block] != 0
+    status, n_bytes, stopped = inflate_lane(
+        data, source, size, words, base, np.uint32(table[CAPACITY, block]), np.uint32(table[STOP, block]), big_endian,
+        symbols, shared_words, lengths, np.uint32(lane), np.uint32(LANES), compressed,
+    )  # fmt: skip
+    if live:
+        if not compressed:
+            n_bytes = size
+            for word in range((size + 3) // 4):
+                words[base + np.uint64(word)] = data[source + np.uint64(word)]
+        count = np.uint32(0)
+        if status == _GOOD:
+            status, count = usable_items(words, base, n_bytes, not stopped, big_endian)
+        results[STATUS, block] = status
+        results[COUNT, block] = count
+
+
+@cuda.jit
+def inflate_blocks_by_warp(data, table, words, results, n_blocks):
+    """Inflate block number i of the order on warp i, one warp a CUDA block. Writes status and item count."""
+    literal_table = cuda.shared.array(LITERAL_ENTRIES, np.uint32)
+    distance_table = cuda.shared.array(DISTANCE_ENTRIES, np.uint32)
+    ring = cuda.shared.array(RING_BYTES, np.uint8)
+    staged = cuda.shared.array(STAGED_WORDS, np.uint32)
+    symbols = cuda.shared.array(SYMBOLS_PER_WARP, np.uint8)
+    shared_words = cuda.shared.array(WORDS_PER_WARP, np.uint32)
+    lengths = cuda.shared.array(LENGTHS_PER_WARP, np.uint8)
+    lane = np.uint32(cuda.threadIdx.x)
+    place = cuda.blockIdx.x
+    if place < n_blocks:
+        block = np.uint32(table[ORDER, place])
+        source, base = np.uint64(table[SOURCE_WORD, block]), np.uint64(table[BASE, block])
+        size, big_endian = np.uint32(table[SIZE, block]), table[BIG_ENDIAN, block] != 0
+        status, n_bytes, stopped = _GOOD, size, False
+        if table[COMPRESSED, block] != 0:
+            status, n_bytes, stopped = inflate_warp(
+                data, source, size, words, base, np.uint32(table[CAPACITY, block]), np.uint32(table[STOP, block]),
+                big_endian, literal_table, distance_table, ring, staged, symbols, shared_words, lengths, lane,
+                np.uint32(LANES),
+            )  # fmt: skip
+        else:
+            word = lane
+            while word < (size + 3) // 4:
+                words[base + np.uint64(word)] = data[source + np.uint64(word)]
+                word = np.uint32(word + LANES)
+        sync_warp()
+        if lane == 0:
+            count = np.uint32(0)
+            if status == _GOOD:
+                status, count = usable_items(words, base, n_bytes, not stopped, big_endian)
+            results[STATUS, block] = status
+            results[COUNT, block] = count
+
+
+@cuda.jit
+def check_order(table, words, results, n_blocks):
+    """A warp per block: do its items follow each other, and those of the block before? Neighbouring lanes look at neighbouring items."""
+    thread = cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x
+    block, lane = np.uint32(thread // LANES), np.uint32(thread % LANES)
+    if block < n_blocks:
+        count = np.uint32(results[COUNT, block])
+        if count > 0:
+            base = np.uint64(table[BASE, block])
+            big_endian = table[BIG_ENDIAN, block] != 0
+            kind = section_type(words, base, big_endian)
+            damaged = False
+            if lane == 0 and table[FOLLOWS, block] != 0:
+                previous = block - np.uint32(1)
+                damaged = not follows(
+                    words, base, count, big_endian, np.uint64(table[BASE, previous]),
+                    np.uint32(results[COUNT, previous]), table[BIG_ENDIAN, previous] != 0,
+                )  # fmt: skip
+            index = lane
+            while index < count:
+                if index + 1 < count:
+                    damaged = damaged or not are_ordered(words, base, kind, index, big_endian)
+                else:
+                    start = item_start(words, base, kind, index, big_endian)
+                    damaged = damaged or item_end(words, base, kind, index, start, big_endian) < start
+                index = np.uint32(index + LANES)
+            if vote_any(damaged) and lane == 0:
+                results[STATUS, block] = _ITEMS_OUT_OF_ORDER
+                results[COUNT, block] = 0
+
+
+def make_reduce_windows(statistic: Statistic):
+    """The kernel that fills the bins of all windows and tracks with this statistic.
+
+    A thread makes ``bins_per_thread`` neighbouring bins of one window of one track. Neighbouring threads have neighbouring
+    tracks, the last axis, so that they write neighbouring elements.
+    """
+    reduce_bins = make_reduce_bins(statistic)
+
+    @cuda.jit
+    def reduce_windows(
+        table, words, results, runs, windows, scales, single, half, n_bins, bins_per_thread, window_size, default, dtype
+    ):
+        n_windows, n_tracks = runs.shape[1], runs.shape[2]
+        n_pieces = (n_bins + bins_per_thread - 1) // bins_per_thread
+        thread = np.int64(cuda.blockIdx.x) * cuda.blockDim.x + cuda.threadIdx.x
+        if thread < n_windows * n_pieces * n_tracks:
+            track = thread % n_tracks
+            piece = thread // n_tracks
+            window, first_bin = piece // n_pieces, piece % n_pieces * bins_per_thread
+            many = min(bins_per_thread, n_bins - first_bin)
+            reduce_bins(
+                words, table[BASE], results[COUNT], table[BIG_ENDIAN], runs[FIRST_BLOCK, window, track],
+                runs[LAST_BLOCK, window, track], np.uint32(runs[CHROM_ID, window, track]),
+                windows[START, window] + first_bin * window_size, windows[CLIP_START, window], windows[CLIP_END, window],
+                many, window_size, scales[track], default, single, half, dtype,
+                (window * n_bins + first_bin) * n_tracks + track, n_tracks,
+            )  # fmt: skip
+
+    return reduce_windows
