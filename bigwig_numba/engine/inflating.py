@@ -1,0 +1,77 @@
+"""Inflate blocks that are on the device: two kernels, side by side where both have work."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cupy
+
+from ..kernels import launch
+from .launcher import KernelLauncher
+
+
+class GpuInflater:
+    """Inflates blocks that are on the device; nothing is waited for.
+
+    Parameters
+    ----------
+    launcher
+        Compiles and launches the kernels.
+    """
+
+    def __init__(self, launcher: KernelLauncher) -> None:
+        self.launcher = launcher
+        self._side_streams: dict[int, Any] = {}
+
+    def run(self, data: Any, table: Any, words: Any, results: Any, *, n_by_warp: int) -> None:
+        """Inflate the K blocks of a table.
+
+        Parameters
+        ----------
+        data : (N / 4,) uint32
+            Compressed blocks.
+        table : (9, K) int64
+            Where they are and where they go, see ``kernels.launch``.
+        words : (W,) uint32
+            Inflated blocks, written.
+        results : (2, K) int32
+            Status and number of items of each block, written.
+        n_by_warp
+            How many, the longest, get a warp each; the others get a lane each. See ``schedule.blocks_by_warp``.
+        """
+        n_blocks = table.shape[1]
+        if not 0 < n_by_warp < n_blocks:
+            self._launch(data, table, words, results, n_by_warp)
+            return
+        # Side by side: each kernel leaves the other room on every multiprocessor.
+        main, side = cupy.cuda.get_current_stream(), self._side_stream()
+        side.wait_event(main.record())
+        with side:
+            self._by_warp(data, table, words, results, n_by_warp)
+        self._by_lane(data, table, words, results, n_by_warp)
+        main.wait_event(side.record())
+
+    def _launch(self, data: Any, table: Any, words: Any, results: Any, n_by_warp: int) -> None:
+        if n_by_warp:
+            self._by_warp(data, table, words, results, n_by_warp)
+        else:
+            self._by_lane(data, table, words, results, 0)
+
+    def _by_warp(self, data: Any, table: Any, words: Any, results: Any, n_blocks: int) -> None:
+        self.launcher.launch(
+            launch.inflate_blocks_by_warp, n_blocks, launch.LANES, data, table, words, results, n_blocks,
+            name="inflate_blocks_by_warp",
+        )  # fmt: skip
+
+    def _by_lane(self, data: Any, table: Any, words: Any, results: Any, first: int) -> None:
+        n_warps = -(-(table.shape[1] - first) // launch.LANES)
+        self.launcher.launch(
+            launch.inflate_blocks_by_lane, n_warps, launch.LANES, data, table, words, results, first,
+            name="inflate_blocks_by_lane",
+        )  # fmt: skip
+
+    def _side_stream(self) -> Any:
+        device = cupy.cuda.runtime.getDevice()
+        if device not in self._side_streams:
+            self._side_streams[device] = cupy.cuda.Stream(non_blocking=True)
+        return self._side_streams[device]

@@ -1,0 +1,134 @@
+"""Launch Numba's CUDA kernels through CuPy, and keep their machine code on disk.
+
+Numba compiles; it does not launch. Its launch costs about 30 microseconds per array argument, CuPy's one or two
+(measured, H200: docs/kernels/inflate.md), and a small batch takes three launches. Kernels of this package are kept in the
+user's cache folder, under a name that changes with any of their source files, so that a second process need not compile.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import cupy
+import numba
+import numpy as np
+from numba.np import numpy_support
+
+from ..cache import cache_folder
+
+logger = logging.getLogger(__name__)
+
+
+class KernelLauncher:
+    """Compiles kernels when they are first launched with arguments of certain types, and launches them.
+
+    Parameters
+    ----------
+    folder
+        Where machine code is kept; by default ``kernels`` in the user's cache folder.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = cache_folder() / "kernels" if folder is None else folder
+        self._functions: dict[tuple[Any, ...], Any] = {}
+        self._modules: list[Any] = []  # a function is valid as long as its module lives
+
+    def launch(self, kernel: Any, n_groups: int, n_threads: int, *arguments: Any, name: str | None = None) -> None:
+        """Launch a kernel on the current device and stream; nothing is waited for.
+
+        Parameters
+        ----------
+        kernel
+            What ``numba.cuda.jit`` made.
+        n_groups, n_threads
+            CUDA blocks, and threads of each.
+        *arguments
+            C-contiguous CuPy arrays, integers (int64) and NumPy scalars.
+        name
+            Of the kernel in the cache. Without it the kernel is compiled anew in each process, as those must be whose
+            source this package does not know.
+        """
+        types = tuple(map(_numba_type, arguments))
+        key = (kernel, types, cupy.cuda.runtime.getDevice())
+        function = self._functions.get(key)
+        if function is None:
+            function = self._functions[key] = self._load(kernel, types, name)
+        flat: list[Any] = []
+        for argument in arguments:
+            if isinstance(argument, cupy.ndarray):
+                flat += _array_arguments(argument)
+            else:
+                flat.append(np.int64(argument) if isinstance(argument, int) else argument)
+        function((n_groups,), (n_threads,), tuple(flat))
+
+    def _load(self, kernel: Any, types: tuple[Any, ...], name: str | None) -> Any:
+        """The kernel's function, from the cache or compiled."""
+        entry, binary = self._compile(kernel, types) if name is None else self._from_cache(kernel, types, name)
+        module = cupy.cuda.function.Module()
+        module.load(binary)
+        self._modules.append(module)
+        return module.get_function(entry)
+
+    def _from_cache(self, kernel: Any, types: tuple[Any, ...], name: str) -> tuple[str, bytes]:
+        capability = cupy.cuda.Device().compute_capability
+        facts = (name, str(types), capability, numba.__version__, _numba_cuda_version(), _source_digest())
+        path = self.folder / f"{name}-{hashlib.blake2b(repr(facts).encode(), digest_size=16).hexdigest()}.cubin"
+        try:
+            entry, _, binary = path.read_bytes().partition(b"\n")
+        except OSError:
+            logger.info("Compiling the kernel %s for compute capability %s", name, capability)
+            entry_name, binary = self._compile(kernel, types)
+            _write_atomically(path, entry_name.encode() + b"\n" + binary)
+            return entry_name, binary
+        return entry.decode(), binary
+
+    @staticmethod
+    def _compile(kernel: Any, types: tuple[Any, ...]) -> tuple[str, bytes]:
+        """Name and machine code of the kernel for these argument types."""
+        compiled = kernel.compile(types)
+        cubin = compiled._codelibrary.get_cubin()  # Numba has no public way to the linked code
+        return compiled.entry_name, bytes(getattr(cubin, "code", cubin))
+
+
+def _numba_type(argument: Any) -> Any:
+    if isinstance(argument, cupy.ndarray):
+        return numba.types.Array(numpy_support.from_dtype(argument.dtype), argument.ndim, "C")
+    if isinstance(argument, int):
+        return numba.types.int64
+    return numpy_support.from_dtype(argument.dtype)
+
+
+def _array_arguments(array: Any) -> list[Any]:
+    """An array as Numba's kernels take it: two unused pointers, items, bytes an item, address, shape, strides."""
+    numbers = (0, 0, array.size, array.itemsize, array.data.ptr, *array.shape, *array.strides)
+    return [np.int64(number) for number in numbers]
+
+
+def _numba_cuda_version() -> str:
+    import numba_cuda
+
+    return str(numba_cuda.__version__)
+
+
+def _source_digest() -> str:
+    """Changes with any source file that kernels are made of."""
+    digest = hashlib.blake2b(digest_size=16)
+    for path in sorted(Path(__file__).parent.parent.joinpath("kernels").rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _write_atomically(path: Path, content: bytes) -> None:
+    """Other processes see the whole file or none. Without a place to write, each process compiles for itself."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as temporary:
+            temporary.write(content)
+        os.replace(temporary.name, path)
+    except OSError as error:
+        logger.warning("%s cannot be written (%s): kernels will be compiled in each process", path, error)

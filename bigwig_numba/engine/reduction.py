@@ -1,0 +1,52 @@
+"""How bins are made of items: what both engines take beside the plan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import ConfigError
+from ..kernels.statistics import Statistic
+from ..kernels.windows import BFLOAT16, FLOAT16, FLOAT32
+
+DTYPE_CODES = {"float32": FLOAT32, "float16": FLOAT16, "bfloat16": BFLOAT16}
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """Statistic, default, output type and scales of a batch.
+
+    Parameters
+    ----------
+    statistic
+        How the items that overlap a bin become its value.
+    default_value
+        What an uncovered base counts as; NaN: it does not count.
+    dtype
+        ``"float32"``, ``"float16"`` or ``"bfloat16"``.
+    scales : (T,) float32
+        What each track's values are multiplied with; the default is not.
+    """
+
+    statistic: Statistic
+    default_value: float
+    dtype: str
+    scales: npt.NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        if self.dtype not in DTYPE_CODES:
+            raise ConfigError(
+                f"dtype {self.dtype!r} is not one of {', '.join(DTYPE_CODES)}", argument="dtype", value=self.dtype
+            )
+
+    @property
+    def dtype_code(self) -> int:
+        """The kernels' number for ``dtype``."""
+        return DTYPE_CODES[self.dtype]
+
+    @property
+    def array_dtype(self) -> type[np.generic]:
+        """The NumPy type that holds it; bfloat16 is held as its bits, uint16."""
+        return {FLOAT32: np.float32, FLOAT16: np.float16, BFLOAT16: np.uint16}[self.dtype_code]
