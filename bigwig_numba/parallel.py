@@ -6,6 +6,7 @@ at once (workqueue), and a loader lives among forked workers and prefetching thr
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 from collections.abc import Callable
@@ -57,9 +58,7 @@ class ThreadTeam:
             return
         edges = [n_items * piece // n_pieces for piece in range(n_pieces + 1)]
         executor = self._running_executor()
-        futures = [
-            executor.submit(function, first, last, *arguments) for first, last in zip(edges, edges[1:], strict=False)
-        ]
+        futures = [executor.submit(function, first, last, *arguments) for first, last in itertools.pairwise(edges)]
         errors = [error for future in futures if (error := future.exception()) is not None]
         if errors:
             raise errors[0]

@@ -125,10 +125,34 @@ def test_no_part_of_a_stream_passes_for_a_stream(padding: bytes, fast_decoder: D
     assert wrong == []
 
 
+@pytest.mark.parametrize("padding", [b"\0", b"\xff", noise(97)], ids=["zeros", "ones", "noise"])
+def test_no_part_of_a_stream_is_read_beyond_its_slot(padding: bytes, fast_decoder: Decoder) -> None:
+    dynamic = zlib.compress(noise(400, n_symbols=9, seed=5) * 2, 9)
+    stored = encoder.zlib_stream([encoder.Stored(noise(40)), encoder.Fixed([*noise(40), encoder.Match(20, 7)])])
+    for stream in (dynamic, stored):
+        for size in range(len(stream)):
+            (inflated,) = fast_decoder.inflate([Job(stream[:size], 1_000)], padding=padding)
+            assert inflated.status != BlockStatus.GOOD
+
+
 def test_a_slot_one_byte_too_small_is_too_small(decoder: Decoder) -> None:
     streams = [valid for valid in VALID_STREAMS if 0 < len(valid.output) < 30_000]
     results = decoder.inflate([Job(valid.stream, len(valid.output) - 1) for valid in streams])
     assert {inflated.status for inflated in results} == {BlockStatus.OUTPUT_FULL}
+
+
+@pytest.mark.parametrize("length", [3, 4, 5, 8, 9, 33])
+def test_copies_come_from_any_distance_to_any_alignment(length: int, decoder: Decoder) -> None:
+    # Decoders keep what came out last in rings of 64 bytes and more, and copy by words.
+    near, far = range(1, 140), (*range(240, 260), *range(2_030, 2_070, 3), *range(4_080, 4_110, 3), 8_192, 10_000)
+    tokens: list[encoder.Token] = []
+    for distance in (*near, *far) if decoder.sees_wrapper else near:
+        for literals in range(4):
+            tokens += [*noise(literals, seed=distance), encoder.Match(length, distance)]
+    blocks = [encoder.Stored(noise(10_000)), encoder.Fixed(tokens)]
+    output = encoder.expand(blocks)
+    inflated = inflate_one(decoder, encoder.zlib_stream(blocks), capacity=len(output))
+    assert (inflated.status, inflated.output) == (BlockStatus.GOOD, output)
 
 
 def test_damaged_streams_leave_the_others_of_a_batch_alone(decoder: Decoder) -> None:

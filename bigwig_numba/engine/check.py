@@ -39,7 +39,9 @@ def raise_for_statuses(statuses: npt.NDArray[np.int32], plan: ReadPlan, sources:
     status = BlockStatus(int(statuses[block]))
     url = sources[int(plan.block_tracks[block])].url
     offset, size = int(plan.block_offsets[block]), int(plan.block_sizes[block])
-    others = f" ({damaged.size - 1} more of this batch's {statuses.size} blocks are damaged)" if damaged.size > 1 else ""
+    others = (
+        f" ({damaged.size - 1} more of this batch's {statuses.size} blocks are damaged)" if damaged.size > 1 else ""
+    )
     raise BlockDecodeError(
         f"{url}: the block at bytes {offset:,} to {offset + size:,} cannot be read: {status.words}{others}. "
         "Other parts of the file may be readable; fetch the file again or leave these regions out.",

@@ -1,21 +1,16 @@
-"""Run a ReadPlan on the CPU: fetch, inflate, check and reduce on all cores, with the device functions of the kernels."""
+"""Run a ReadPlan on the CPU: fetch, inflate, check and reduce on all cores, with the kernels' device functions."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
-from ..kernels.inflate.table import OUTPUT_SLACK, inflate, make_tables
-from ..kernels.sections import check_section, follows, item_end, item_start, item_value, section_type, word_at
-from ..kernels.statistics import Statistic
-from ..kernels.statuses import BlockStatus
-from ..kernels.windows import make_reduce_bins
+from ..kernels.inflate.table import OUTPUT_SLACK
+from ..kernels.loops import check_neighbours, expand_range, inflate_range, make_reduce_range
 from ..parallel import ThreadTeam
 from ..plan import ReadPlan
 from ..storage import ByteSource
@@ -24,7 +19,6 @@ from .reduction import Reduction
 from .store import CompressedBlocks, fetch_blocks
 
 ALIGNMENT = 64  # bytes; TensorFlow ends the process on less, JAX copies
-ITEMS_OUT_OF_ORDER = int(BlockStatus.ITEMS_OUT_OF_ORDER)
 SMALLEST_PIECE = 8  # blocks or (window, track) pairs; below that a thread costs more than it does
 
 
@@ -79,79 +73,6 @@ def aligned_empty(shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[A
     memory = np.empty(n_bytes + ALIGNMENT, np.uint8)
     first = -memory.ctypes.data % ALIGNMENT
     return memory[first : first + n_bytes].view(dtype).reshape(shape)
-
-
-@njit(nogil=True, cache=True)
-def _inflate_range(
-    first, last, data, offsets, sizes, compressed, capacities, stops, big_endian, verify, output, words, bases, counts, statuses
-):  # type: ignore[no-untyped-def]  # fmt: skip
-    tables = make_tables()
-    for block in range(first, last):
-        offset, size, start = offsets[block], sizes[block], np.int64(bases[block]) * 4
-        status, n_bytes, stopped = 0, size, False
-        if compressed[block]:
-            status, n_bytes, stopped = inflate(
-                data, offset, size, output, start, capacities[block], stops[block], big_endian[block], verify, tables
-            )
-        else:
-            output[start : start + size] = data[offset : offset + size]
-        counts[block] = 0
-        if status == 0:
-            status, counts[block] = check_section(
-                words, bases[block], np.uint32(n_bytes), not stopped, big_endian[block]
-            )
-        statuses[block] = status
-
-
-@njit(nogil=True, cache=True)
-def _check_neighbours(first, last, words, bases, counts, big_endian, block_follows, statuses):  # type: ignore[no-untyped-def]
-    """Blocks of a file must not overlap either; only the status tells, as neighbours are being looked at."""
-    for block in range(first, last):
-        if block_follows[block] and statuses[block] == 0:
-            previous = block - 1
-            if not follows(
-                words, bases[block], counts[block], big_endian[block], bases[previous], counts[previous],
-                big_endian[previous],
-            ):  # fmt: skip
-                statuses[block] = ITEMS_OUT_OF_ORDER
-
-
-@functools.lru_cache(maxsize=64)
-def _make_reduce_range(statistic: Statistic) -> Callable[..., None]:
-    """The function that reduces a range of (window, track) pairs with this statistic; compiled when first called."""
-    reduce_bins = make_reduce_bins(statistic)
-
-    @njit(nogil=True)
-    def reduce_range(
-        first, last, words, bases, counts, big_endian, first_blocks, last_blocks, chrom_ids, window_starts, clip_starts,
-        clip_ends, n_bins, window_size, scales, default, single, half, dtype,
-    ):  # type: ignore[no-untyped-def]  # fmt: skip
-        n_tracks = scales.size
-        for pair in range(first, last):
-            window, track = pair // n_tracks, pair % n_tracks
-            reduce_bins(
-                words, bases, counts, big_endian, first_blocks[window, track], last_blocks[window, track],
-                chrom_ids[window, track], window_starts[window], clip_starts[window], clip_ends[window], n_bins,
-                window_size, scales[track], default, single, half, dtype, window * n_bins * n_tracks + track, n_tracks,
-            )  # fmt: skip
-
-    return reduce_range  # type: ignore[no-any-return]
-
-
-@njit(nogil=True, cache=True)
-def _expand_range(first, last, words, bases, counts, big_endian, places, chrom_ids, starts, ends, values, blocks):  # type: ignore[no-untyped-def]
-    for block in range(first, last):
-        base, swapped = bases[block], big_endian[block]
-        place = places[block]
-        for index in range(counts[block]):
-            kind = section_type(words, base, swapped)
-            start = item_start(words, base, kind, np.uint32(index), swapped)
-            blocks[place] = block
-            chrom_ids[place] = word_at(words, base, swapped)
-            starts[place] = start
-            ends[place] = item_end(words, base, kind, np.uint32(index), start, swapped)
-            values[place] = item_value(words, base, kind, np.uint32(index), swapped)
-            place += 1
 
 
 class CpuEngine:
@@ -228,11 +149,11 @@ class CpuEngine:
         )
         stops = np.full(n_blocks, 1 << 32, np.int64) if self.verify else plan.block_stops
         self.team.run(
-            _inflate_range, n_blocks, blocks.data, blocks.offsets, blocks.sizes, plan.block_compressed,
+            inflate_range, n_blocks, blocks.data, blocks.offsets, blocks.sizes, plan.block_compressed,
             plan.block_capacities, stops, plan.block_big_endian, self.verify, output, words, inflated.bases,
             inflated.counts, inflated.statuses, smallest=SMALLEST_PIECE,
         )  # fmt: skip
-        _check_neighbours(
+        check_neighbours(
             0, n_blocks, words, inflated.bases, inflated.counts, plan.block_big_endian, plan.block_follows,
             inflated.statuses,
         )  # fmt: skip
@@ -247,8 +168,8 @@ class CpuEngine:
             np.empty(n_items, np.int64), np.empty(n_items, np.float32),
         )  # fmt: skip
         self.team.run(
-            _expand_range, plan.n_blocks, inflated.words, inflated.bases, inflated.counts, plan.block_big_endian, places,
-            items.chrom_ids, items.starts, items.ends, items.values, items.blocks, smallest=SMALLEST_PIECE,
+            expand_range, plan.n_blocks, inflated.words, inflated.bases, inflated.counts, plan.block_big_endian,
+            places, items.chrom_ids, items.starts, items.ends, items.values, items.blocks, smallest=SMALLEST_PIECE,
         )  # fmt: skip
         return items
 
@@ -256,14 +177,12 @@ class CpuEngine:
         """End the engine's threads."""
         self.team.close()
 
-    def _reduce(
-        self, plan: ReadPlan, inflated: InflatedBlocks, reduction: Reduction, out: npt.NDArray[Any]
-    ) -> None:
+    def _reduce(self, plan: ReadPlan, inflated: InflatedBlocks, reduction: Reduction, out: npt.NDArray[Any]) -> None:
         flat = out.reshape(-1)
         nothing = np.empty(0, np.float32)
         single, half = (flat, nothing.view(np.uint16)) if out.dtype == np.float32 else (nothing, flat.view(np.uint16))
         self.team.run(
-            _make_reduce_range(reduction.statistic), plan.n_windows * plan.n_tracks, inflated.words, inflated.bases,
+            make_reduce_range(reduction.statistic), plan.n_windows * plan.n_tracks, inflated.words, inflated.bases,
             inflated.counts, plan.block_big_endian, plan.first_blocks, plan.last_blocks, plan.chrom_ids,
             plan.window_starts, plan.clip_starts, plan.clip_ends, plan.n_bins, plan.window_size, reduction.scales,
             np.float32(reduction.default_value), single, half, reduction.dtype_code, smallest=SMALLEST_PIECE,

@@ -47,6 +47,8 @@ class Reduction:
         return DTYPE_CODES[self.dtype]
 
     @property
-    def array_dtype(self) -> type[np.generic]:
+    def array_dtype(self) -> type[np.float32] | type[np.float16] | type[np.uint16]:
         """The NumPy type that holds it; bfloat16 is held as its bits, uint16."""
-        return {FLOAT32: np.float32, FLOAT16: np.float16, BFLOAT16: np.uint16}[self.dtype_code]
+        if self.dtype_code == FLOAT32:
+            return np.float32
+        return np.float16 if self.dtype_code == FLOAT16 else np.uint16

@@ -1,4 +1,4 @@
-"""Which blocks inflate by which kernel, and in which order: a warp each for the few and the long, a lane each for the many."""
+"""Which blocks inflate by which kernel, in which order: a warp each for the few and the long, a lane for the others."""
 
 from __future__ import annotations
 

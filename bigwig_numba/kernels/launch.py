@@ -21,7 +21,8 @@ from numba import cuda
 
 from .bits import sync_warp, vote_any
 from .inflate.lane import LENGTHS_PER_LANE, OUTPUT_SLACK, SYMBOLS_PER_LANE, WORDS_PER_LANE, inflate_lane
-from .inflate.warp import (
+from .inflate.warp import inflate_warp
+from .inflate.warp_layout import (
     DISTANCE_ENTRIES,
     LENGTHS_PER_WARP,
     LITERAL_ENTRIES,
@@ -29,11 +30,10 @@ from .inflate.warp import (
     STAGED_WORDS,
     SYMBOLS_PER_WARP,
     WORDS_PER_WARP,
-    inflate_warp,
 )
 from .sections import are_ordered, follows, item_end, item_start, section_type, usable_items
 from .statistics import Statistic
-from .statuses import BlockStatus
+from .statuses import GOOD, ITEMS_OUT_OF_ORDER
 from .windows import make_reduce_bins
 
 # Rows of the table. ORDER: blocks by size, the longest first, so that the lanes of a warp end together.
@@ -47,13 +47,11 @@ LANES = 32
 SLACK_WORDS = OUTPUT_SLACK // 4
 _SYMBOL_BYTES = LANES * SYMBOLS_PER_LANE
 _SHARED_WORDS = LANES * WORDS_PER_LANE
-_GOOD = np.int32(BlockStatus.GOOD)
-_ITEMS_OUT_OF_ORDER = np.int32(BlockStatus.ITEMS_OUT_OF_ORDER)
 
 
 @cuda.jit
 def inflate_blocks_by_lane(data, table, words, results, first):
-    """Inflate block number ``first + i`` of the order on lane i: 32 lanes a CUDA block. Writes status and item count."""
+    """Inflate block number ``first + i`` of the order on lane i, 32 lanes a CUDA block. Writes status and count."""
     symbols = cuda.shared.array(_SYMBOL_BYTES, np.uint8)
     shared_words = cuda.shared.array(_SHARED_WORDS, np.uint32)
     lengths = cuda.local.array(LENGTHS_PER_LANE, np.uint8)
@@ -76,7 +74,7 @@ def inflate_blocks_by_lane(data, table, words, results, first):
             for word in range((size + 3) // 4):
                 words[base + np.uint64(word)] = data[source + np.uint64(word)]
         count = np.uint32(0)
-        if status == _GOOD:
+        if status == GOOD:
             status, count = usable_items(words, base, n_bytes, not stopped, big_endian)
         results[STATUS, block] = status
         results[COUNT, block] = count
@@ -98,7 +96,7 @@ def inflate_blocks_by_warp(data, table, words, results, n_blocks):
         block = np.uint32(table[ORDER, place])
         source, base = np.uint64(table[SOURCE_WORD, block]), np.uint64(table[BASE, block])
         size, big_endian = np.uint32(table[SIZE, block]), table[BIG_ENDIAN, block] != 0
-        status, n_bytes, stopped = _GOOD, size, False
+        status, n_bytes, stopped = GOOD, size, False
         if table[COMPRESSED, block] != 0:
             status, n_bytes, stopped = inflate_warp(
                 data, source, size, words, base, np.uint32(table[CAPACITY, block]), np.uint32(table[STOP, block]),
@@ -113,7 +111,7 @@ def inflate_blocks_by_warp(data, table, words, results, n_blocks):
         sync_warp()
         if lane == 0:
             count = np.uint32(0)
-            if status == _GOOD:
+            if status == GOOD:
                 status, count = usable_items(words, base, n_bytes, not stopped, big_endian)
             results[STATUS, block] = status
             results[COUNT, block] = count
@@ -121,7 +119,7 @@ def inflate_blocks_by_warp(data, table, words, results, n_blocks):
 
 @cuda.jit
 def check_order(table, words, results, n_blocks):
-    """A warp per block: do its items follow each other, and those of the block before? Neighbouring lanes look at neighbouring items."""
+    """A warp per block: do its items follow each other, and those of the block before? Lanes look at neighbours."""
     thread = cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x
     block, lane = np.uint32(thread // LANES), np.uint32(thread % LANES)
     if block < n_blocks:
@@ -146,15 +144,15 @@ def check_order(table, words, results, n_blocks):
                     damaged = damaged or item_end(words, base, kind, index, start, big_endian) < start
                 index = np.uint32(index + LANES)
             if vote_any(damaged) and lane == 0:
-                results[STATUS, block] = _ITEMS_OUT_OF_ORDER
+                results[STATUS, block] = ITEMS_OUT_OF_ORDER
                 results[COUNT, block] = 0
 
 
 def make_reduce_windows(statistic: Statistic):
     """The kernel that fills the bins of all windows and tracks with this statistic.
 
-    A thread makes ``bins_per_thread`` neighbouring bins of one window of one track. Neighbouring threads have neighbouring
-    tracks, the last axis, so that they write neighbouring elements.
+    A thread makes ``bins_per_thread`` neighbouring bins of one window of one track. Neighbouring threads have
+    neighbouring tracks, the last axis, so that they write neighbouring elements.
     """
     reduce_bins = make_reduce_bins(statistic)
 
@@ -173,9 +171,9 @@ def make_reduce_windows(statistic: Statistic):
             reduce_bins(
                 words, table[BASE], results[COUNT], table[BIG_ENDIAN], runs[FIRST_BLOCK, window, track],
                 runs[LAST_BLOCK, window, track], np.uint32(runs[CHROM_ID, window, track]),
-                windows[START, window] + first_bin * window_size, windows[CLIP_START, window], windows[CLIP_END, window],
-                many, window_size, scales[track], default, single, half, dtype,
-                (window * n_bins + first_bin) * n_tracks + track, n_tracks,
+                windows[START, window] + first_bin * window_size, windows[CLIP_START, window], windows[CLIP_END,
+                window], many, window_size, scales[track], default, single, half, dtype, (window * n_bins + first_bin)
+                * n_tracks + track, n_tracks,
             )  # fmt: skip
 
     return reduce_windows

@@ -23,15 +23,11 @@ import numpy as np
 from numba import njit
 
 from .bits import add, band, float_from_bits, load_64, mul, shr, sub, swap_bytes
-from .statuses import BlockStatus
+from .statuses import GOOD, ITEMS_OUT_OF_ORDER, SECTION_TOO_SHORT, UNKNOWN_SECTION_TYPE
 
 HEADER_BYTES = 24
 BEDGRAPH, VARIABLE_STEP, FIXED_STEP = 1, 2, 3
 
-_GOOD = int(BlockStatus.GOOD)
-_SECTION_TOO_SHORT = int(BlockStatus.SECTION_TOO_SHORT)
-_UNKNOWN_SECTION_TYPE = int(BlockStatus.UNKNOWN_SECTION_TYPE)
-_ITEMS_OUT_OF_ORDER = int(BlockStatus.ITEMS_OUT_OF_ORDER)
 _U = np.uint32
 
 
@@ -104,7 +100,10 @@ def follows(words, base, count, big_endian, previous_base, previous_count, previ
     """Whether a section begins where the one before it in the file's index has ended, or later."""
     in_order = True
     if count > _U(0) and previous_count > _U(0):
-        chrom_id, previous_chrom_id = word_at(words, base, big_endian), word_at(words, previous_base, previous_big_endian)
+        chrom_id, previous_chrom_id = (
+            word_at(words, base, big_endian),
+            word_at(words, previous_base, previous_big_endian),
+        )
         in_order = chrom_id > previous_chrom_id
         if chrom_id == previous_chrom_id:
             kind, last = section_type(words, previous_base, previous_big_endian), sub(previous_count, _U(1))
@@ -119,34 +118,34 @@ def follows(words, base, count, big_endian, previous_base, previous_count, previ
 def usable_items(words, base, n_bytes, is_whole, big_endian):
     """Status of a section's header and how many items can be read: all, or what there is if inflating stopped early."""
     if n_bytes < _U(HEADER_BYTES):
-        return _SECTION_TOO_SHORT, _U(0)
+        return SECTION_TOO_SHORT, _U(0)
     kind = section_type(words, base, big_endian)
     if kind < _U(BEDGRAPH) or kind > _U(FIXED_STEP):
-        return _UNKNOWN_SECTION_TYPE, _U(0)
+        return UNKNOWN_SECTION_TYPE, _U(0)
     count = item_count(words, base, big_endian)
     room = _U((n_bytes - _U(HEADER_BYTES)) // _U(4 * words_per_item(kind)))
     if count <= room:
-        return _GOOD, count
+        return GOOD, count
     if is_whole:
-        return _SECTION_TOO_SHORT, _U(0)
-    return _GOOD, room
+        return SECTION_TOO_SHORT, _U(0)
+    return GOOD, room
 
 
 @njit(nogil=True, cache=True)
 def check_section(words, base, n_bytes, is_whole, big_endian):
     """Status of a whole section and its number of items, one thread: header, length, order of the items."""
     status, count = usable_items(words, base, n_bytes, is_whole, big_endian)
-    if status != _GOOD or count == _U(0):
+    if status != GOOD or count == _U(0):
         return status, count
     kind = section_type(words, base, big_endian)
     last = count - _U(1)
     for index in range(last):
         if not are_ordered(words, base, kind, _U(index), big_endian):
-            return _ITEMS_OUT_OF_ORDER, _U(0)
+            return ITEMS_OUT_OF_ORDER, _U(0)
     start = item_start(words, base, kind, _U(last), big_endian)
     if item_end(words, base, kind, _U(last), start, big_endian) < start:
-        return _ITEMS_OUT_OF_ORDER, _U(0)
-    return _GOOD, count
+        return ITEMS_OUT_OF_ORDER, _U(0)
+    return GOOD, count
 
 
 @njit(nogil=True, cache=True)

@@ -1,4 +1,4 @@
-"""Statistics of a bin: three small functions over a tuple, the same source in Python, on the CPU and in the CUDA kernel.
+"""Statistics of a bin: three small functions over a tuple, the same source in Python, on the CPU and on the GPU.
 
 A bin meets the items that overlap it one after another, from left to right::
 
@@ -74,11 +74,13 @@ def _counts(default, n_covered, window_size):
 
 @njit(nogil=True)
 def sum_init():
+    """Head and rest of the sum, bases covered."""
     return _F(0), _F(0), _U(0)
 
 
 @njit(nogil=True)
 def sum_update(state, value, n_bases):
+    """One item more."""
     head, rest, n_covered = state
     if n_covered == _U(0):
         head = rounded_multiply(value, _F(n_bases))  # not 0 + value: that would turn -0.0 into 0.0
@@ -90,6 +92,7 @@ def sum_update(state, value, n_bases):
 
 @njit(nogil=True)
 def sum_finish(state, window_size, default):
+    """The sum; the default where nothing is covered."""
     if _counts(default, state[2], window_size):
         state = sum_update(state, default, _U(window_size - state[2]))
     total = _collapse(state[0], state[1])
@@ -100,6 +103,7 @@ def sum_finish(state, window_size, default):
 
 @njit(nogil=True)
 def mean_finish(state, window_size, default):
+    """The sum by the bases that count; the default where none does."""
     if _counts(default, state[2], window_size):
         state = sum_update(state, default, _U(window_size - state[2]))
     mean = default
@@ -110,11 +114,13 @@ def mean_finish(state, window_size, default):
 
 @njit(nogil=True)
 def extreme_init():
+    """The extreme so far, bases covered."""
     return _F(math.nan), _U(0)
 
 
 @njit(nogil=True)
 def min_update(state, value, n_bases):
+    """One item more."""
     lowest, n_covered = state
     if n_covered == _U(0) or value < lowest:
         lowest = value
@@ -123,6 +129,7 @@ def min_update(state, value, n_bases):
 
 @njit(nogil=True)
 def min_finish(state, window_size, default):
+    """The lowest value."""
     if _counts(default, state[1], window_size):
         state = min_update(state, default, _U(1))
     return state[0]
@@ -130,6 +137,7 @@ def min_finish(state, window_size, default):
 
 @njit(nogil=True)
 def max_update(state, value, n_bases):
+    """One item more."""
     highest, n_covered = state
     if n_covered == _U(0) or value > highest:
         highest = value
@@ -138,6 +146,7 @@ def max_update(state, value, n_bases):
 
 @njit(nogil=True)
 def max_finish(state, window_size, default):
+    """The highest value."""
     if _counts(default, state[1], window_size):
         state = max_update(state, default, _U(1))
     return state[0]
@@ -145,21 +154,25 @@ def max_finish(state, window_size, default):
 
 @njit(nogil=True)
 def coverage_init():
+    """Bases covered."""
     return (_U(0),)
 
 
 @njit(nogil=True)
 def coverage_update(state, value, n_bases):
+    """One item more."""
     return (_U(state[0] + n_bases),)
 
 
 @njit(nogil=True)
 def coverage_finish(state, window_size, default):
+    """The share of the bin that is covered, whatever the default."""
     return _F(state[0]) / _F(window_size)
 
 
 @njit(nogil=True)
 def std_init():
+    """First value; head and rest of the sum and of the sum of squares, both less the first value; bases covered."""
     return _F(0), _F(0), _F(0), _F(0), _F(0), _U(0)
 
 
@@ -180,6 +193,7 @@ def std_update(state, value, n_bases):
 
 @njit(nogil=True)
 def std_finish(state, window_size, default):
+    """The standard deviation of a sample (n - 1): 0 of one base, the default of none."""
     if _counts(default, state[5], window_size):
         state = std_update(state, default, _U(window_size - state[5]))
     answer = default
@@ -193,7 +207,7 @@ def std_finish(state, window_size, default):
 @njit(nogil=True)
 def _spread(state):
     """Sum of squares - (sum)**2 / n, in pairs of float32 throughout: the two may agree in most of their digits."""
-    first, head, rest, square_head, square_rest, n_covered = state
+    _, head, rest, square_head, square_rest, n_covered = state
     count = _F(n_covered)
     total = rounded_add(head, rest)
     rest = rounded_add(rest, -rounded_add(total, -head))

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+import numpy as np
+
 
 class BlockStatus(IntEnum):
     """Status of one block after inflating and checking it; 0 is good."""
@@ -34,6 +36,25 @@ class BlockStatus(IntEnum):
         """What went wrong, as a sentence fragment for an error message."""
         return _WORDS[self]
 
+
+# The same numbers for compiled functions.
+GOOD = np.int32(BlockStatus.GOOD)
+BAD_ZLIB_HEADER = np.int32(BlockStatus.BAD_ZLIB_HEADER)
+RESERVED_SUB_BLOCK_TYPE = np.int32(BlockStatus.RESERVED_SUB_BLOCK_TYPE)
+STORED_LENGTH_MISMATCH = np.int32(BlockStatus.STORED_LENGTH_MISMATCH)
+TOO_MANY_CODES = np.int32(BlockStatus.TOO_MANY_CODES)
+BAD_LENGTH_CODE = np.int32(BlockStatus.BAD_LENGTH_CODE)
+BAD_LENGTH_REPEAT = np.int32(BlockStatus.BAD_LENGTH_REPEAT)
+BAD_LITERAL_CODE = np.int32(BlockStatus.BAD_LITERAL_CODE)
+BAD_DISTANCE_CODE = np.int32(BlockStatus.BAD_DISTANCE_CODE)
+NO_SUCH_CODE = np.int32(BlockStatus.NO_SUCH_CODE)
+DISTANCE_BEFORE_START = np.int32(BlockStatus.DISTANCE_BEFORE_START)
+OUTPUT_FULL = np.int32(BlockStatus.OUTPUT_FULL)
+INPUT_EXHAUSTED = np.int32(BlockStatus.INPUT_EXHAUSTED)
+CHECKSUM_MISMATCH = np.int32(BlockStatus.CHECKSUM_MISMATCH)
+SECTION_TOO_SHORT = np.int32(BlockStatus.SECTION_TOO_SHORT)
+UNKNOWN_SECTION_TYPE = np.int32(BlockStatus.UNKNOWN_SECTION_TYPE)
+ITEMS_OUT_OF_ORDER = np.int32(BlockStatus.ITEMS_OUT_OF_ORDER)
 
 _WORDS = {
     BlockStatus.GOOD: "good",

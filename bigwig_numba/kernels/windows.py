@@ -46,9 +46,7 @@ def _seek_block(words, bases, counts, big_endian, first, last, chrom_id, positio
         probe = middle
         while probe > low and counts[probe] == 0:  # a section without items may claim any range: do not ask it
             probe -= 1
-        if counts[probe] > 0 and _begins_after(
-            words, _W(bases[probe]), big_endian[probe], chrom_id, position
-        ):
+        if counts[probe] > 0 and _begins_after(words, _W(bases[probe]), big_endian[probe], chrom_id, position):
             high = probe
         else:
             low = middle + 1
@@ -152,7 +150,7 @@ def make_reduce_bins(statistic: Statistic):
         words, bases, counts, big_endian, first_block, last_block, chrom_id,
         left, clip_start, clip_end, n_bins, window_size, scale, default, single, half, dtype, place, stride,
     ):  # fmt: skip
-        """Bins of ``window_size`` bases from position ``left`` on, of which [clip_start, clip_end) is on the chromosome.
+        """Bins of ``window_size`` bases from ``left`` on, of which [clip_start, clip_end) is on the chromosome.
 
         Bin i goes to ``place + i * stride`` of the output.
         """

@@ -1,4 +1,4 @@
-"""Inflate with one lane (thread) per stream: the GPU's decoder for many blocks. Each lane is slow, 55,000 of them are not.
+"""Inflate with one lane (thread) per stream: the GPU's decoder for many blocks. A lane is slow, 55,000 are not.
 
 The picture: 32 streams side by side in a warp, each with its own codes, bit position and output. All run the same loop;
 one turn of it decodes one symbol, or copies up to 8 bytes of a match::
@@ -12,8 +12,8 @@ Why it is fast (measured, H200; the ladder is in docs/kernels/inflate.md):
 * *Lanes must meet.* ``vote_any`` stands at the head of every loop and no loop is left by ``break`` or ``return``: a
   lane that is done sets a flag. Without it the compiler lets diverged lanes run one after the other.
 * *No wide tables, so many warps.* A canonical code is decoded by comparing 15 bits with the limits of the lengths 1 to
-  14. The limits sit two to a register as ``0x8000 - limit``; adding the bits to both halves of all seven registers sets a
-  guard bit where the code is at least the limit, and the number of guard bits is the code's length less one.
+  14. The limits sit two to a register as ``0x8000 - limit``; adding the bits to both halves of all seven registers
+  sets a guard bit where the code is at least the limit, and the number of guard bits is the code's length less one.
 * *Shared memory lane by lane.* Element i of lane k stands at ``32 * i + k``: random look-ups meet few bank conflicts.
 * *History in a ring.* The last 64 bytes of output stay in shared memory: most matches are that close.
 
@@ -38,19 +38,40 @@ from ..bits import (
     add,
     band,
     bor,
-    count_ones,
     funnel_left,
     funnel_right,
     least,
     mul,
-    reverse_bits,
     shl,
     shr,
     sub,
     swap_bytes,
     vote_any,
 )
-from ..statuses import BlockStatus
+from ..statuses import (
+    BAD_DISTANCE_CODE,
+    BAD_LENGTH_CODE,
+    BAD_LENGTH_REPEAT,
+    BAD_LITERAL_CODE,
+    BAD_ZLIB_HEADER,
+    DISTANCE_BEFORE_START,
+    GOOD,
+    INPUT_EXHAUSTED,
+    NO_SUCH_CODE,
+    OUTPUT_FULL,
+    RESERVED_SUB_BLOCK_TYPE,
+    STORED_LENGTH_MISMATCH,
+    TOO_MANY_CODES,
+)
+from .codes import (
+    fixed_length,
+    is_code,
+    length_code_order,
+    look_up,
+    low_bits,
+    match_distance,
+    match_length,
+)
 
 SYMBOLS_PER_LANE = 320
 WORDS_PER_LANE = 48
@@ -59,31 +80,10 @@ OUTPUT_SLACK = 16  # bytes that may be written after a stream's capacity
 
 _U = np.uint32
 _W = np.uint64
-_GUARDS = _U(0x80008000)
 _DISTANCE_SYMBOLS = _U(288)
 _LITERAL_WORDS, _DISTANCE_WORDS, _RING = _U(0), _U(16), _U(32)
 _RING_MASK = _U(15)
 _FARTHEST_IN_RING = _U(52)  # 16 words, less the two being written and the one a copy may reach beyond
-
-_GOOD = np.int32(BlockStatus.GOOD)
-_BAD_ZLIB_HEADER = np.int32(BlockStatus.BAD_ZLIB_HEADER)
-_RESERVED_SUB_BLOCK_TYPE = np.int32(BlockStatus.RESERVED_SUB_BLOCK_TYPE)
-_STORED_LENGTH_MISMATCH = np.int32(BlockStatus.STORED_LENGTH_MISMATCH)
-_TOO_MANY_CODES = np.int32(BlockStatus.TOO_MANY_CODES)
-_BAD_LENGTH_CODE = np.int32(BlockStatus.BAD_LENGTH_CODE)
-_BAD_LENGTH_REPEAT = np.int32(BlockStatus.BAD_LENGTH_REPEAT)
-_BAD_LITERAL_CODE = np.int32(BlockStatus.BAD_LITERAL_CODE)
-_BAD_DISTANCE_CODE = np.int32(BlockStatus.BAD_DISTANCE_CODE)
-_NO_SUCH_CODE = np.int32(BlockStatus.NO_SUCH_CODE)
-_DISTANCE_BEFORE_START = np.int32(BlockStatus.DISTANCE_BEFORE_START)
-_OUTPUT_FULL = np.int32(BlockStatus.OUTPUT_FULL)
-_INPUT_EXHAUSTED = np.int32(BlockStatus.INPUT_EXHAUSTED)
-
-
-@njit(nogil=True, forceinline=True)
-def _low_bits(word, count):
-    """The lowest ``count`` bits of a word, ``count`` below 32."""
-    return band(word, sub(shl(_U(1), count), _U(1)))
 
 
 @njit(nogil=True, forceinline=True)
@@ -180,86 +180,6 @@ def _place_symbols(lengths, first, n_symbols, symbols, symbol_row, words, row, l
 
 
 @njit(nogil=True, forceinline=True)
-def _code_length(code, limits):
-    """Length of the code that these 15 bits begin with (15 if it is none)."""
-    both = mul(code, _U(0x10001))
-    guards = band(add(both, limits[0]), _GUARDS)
-    guards = bor(guards, shr(band(add(both, limits[1]), _GUARDS), _U(1)))
-    guards = bor(guards, shr(band(add(both, limits[2]), _GUARDS), _U(2)))
-    guards = bor(guards, shr(band(add(both, limits[3]), _GUARDS), _U(3)))
-    guards = bor(guards, shr(band(add(both, limits[4]), _GUARDS), _U(4)))
-    guards = bor(guards, shr(band(add(both, limits[5]), _GUARDS), _U(5)))
-    guards = bor(guards, shr(band(add(both, limits[6]), _GUARDS), _U(6)))
-    return add(count_ones(guards), _U(1))
-
-
-@njit(nogil=True, forceinline=True)
-def _look_up(bits, limits, words, row, lane, n_lanes):
-    """(code length, index into the symbols, index at which symbols from 256 on begin) of the next code."""
-    code = shr(reverse_bits(bits), _U(17))
-    length = _code_length(code, limits)
-    word = words[add(mul(add(row, length), n_lanes), lane)]
-    return length, band(add(shr(code, sub(_U(15), length)), word), _U(0xFFFF)), shr(word, _U(16))
-
-
-@njit(nogil=True, forceinline=True)
-def _is_code(space, n_codes):
-    """Whether a code's space is full, or it has one symbol of one bit, or none."""
-    return space == _U(0x8000) or n_codes == _U(0) or (n_codes == _U(1) and space == _U(0x4000))
-
-
-@njit(nogil=True, forceinline=True)
-def _length_code_order(place):
-    """16 17 18 0 8 7 9 6 10 5 11 4 12 3 13 2 14 1 15, by arithmetic: a table would cost a memory access."""
-    if place < _U(3):
-        symbol = add(_U(16), place)
-    elif place == _U(3):
-        symbol = _U(0)
-    elif band(place, _U(1)) != _U(0):
-        symbol = sub(_U(7), shr(sub(place, _U(5)), _U(1)))
-    else:
-        symbol = add(_U(8), shr(sub(place, _U(4)), _U(1)))
-    return symbol
-
-
-@njit(nogil=True, forceinline=True)
-def _fixed_length(symbol):
-    """Code length of the fixed codes: 288 literal/length symbols, then the distances."""
-    length = _U(8)
-    if symbol >= _U(144):
-        length = _U(9)
-    if symbol >= _U(256):
-        length = _U(7)
-    if symbol >= _U(280):
-        length = _U(8)
-    if symbol >= _U(288):
-        length = _U(5)
-    return length
-
-
-@njit(nogil=True, forceinline=True)
-def _match_length(symbol, bits):
-    """(length, extra bits taken) of length symbol 257 + ``symbol``; RFC 1951's table as a formula."""
-    length, extra = add(symbol, _U(3)), _U(0)
-    if symbol >= _U(8):
-        extra = sub(shr(symbol, _U(2)), _U(1))
-        length = add(add(shl(add(_U(4), band(symbol, _U(3))), extra), _U(3)), _low_bits(bits, extra))
-        if symbol == _U(28):
-            length, extra = _U(258), _U(0)
-    return length, extra
-
-
-@njit(nogil=True, forceinline=True)
-def _match_distance(symbol, bits):
-    """(distance, extra bits taken) of a distance symbol."""
-    distance, extra = add(symbol, _U(1)), _U(0)
-    if symbol >= _U(4):
-        extra = band(sub(shr(symbol, _U(1)), _U(1)), _U(15))
-        distance = add(add(shl(add(_U(2), band(symbol, _U(1))), extra), _U(1)), _low_bits(bits, extra))
-    return distance, extra
-
-
-@njit(nogil=True, forceinline=True)
 def _copy_bytes(output, output_base, words, lane, n_lanes, position, distance, remaining):
     """Up to 8 bytes of a match as two words, and how many: as many as there are and as do not overlap."""
     source = sub(position, distance)
@@ -292,7 +212,7 @@ def _copy_bytes(output, output_base, words, lane, n_lanes, position, distance, r
 
 @njit(nogil=True, forceinline=True)
 def _has_passed(output, output_base, words, lane, n_lanes, n_words, stop, big_endian):
-    """Whether the last whole item of the section being inflated starts at or after ``stop`` (as sections.has_passed)."""
+    """Whether the last whole item so far starts at or after ``stop``, as ``sections.has_passed``."""
     kind = band(output[output_base + _W(5)], _U(0xFF))
     passed = False
     if kind == _U(1) or kind == _U(2):
@@ -317,14 +237,18 @@ def inflate_lane(
     """
     low, high, following = _U(0), _U(0), _U(0)
     last_word = _U(0)
-    status = _GOOD
+    status = GOOD
     more = live
     if live:
         last_word = shr(add(size, _U(3)), _U(2))  # one beyond the stream: its slot is longer
-        low, high, following = data[base], data[base + _W(least(_U(1), last_word))], data[base + _W(least(_U(2), last_word))]
+        low, high, following = (
+            data[base],
+            data[base + _W(least(_U(1), last_word))],
+            data[base + _W(least(_U(2), last_word))],
+        )
         header = bor(shl(band(low, _U(0xFF)), _U(8)), band(shr(low, _U(8)), _U(0xFF)))
         if band(low, _U(0x208F)) != _U(0x8) or _U(header % _U(31)) != _U(0):
-            status, more = _BAD_ZLIB_HEADER, False
+            status, more = BAD_ZLIB_HEADER, False
     index, bit = _U(2), _U(16)
     position, pending = _U(0), _U(0)  # bytes out; the word that they have not filled yet
     stopped = False
@@ -335,9 +259,11 @@ def inflate_lane(
             bits = funnel_right(high, low, bit)
             more = band(bits, _U(1)) == _U(0)
             kind = band(shr(bits, _U(1)), _U(3))
-            low, high, following, index, bit = _refill(data, base, last_word, low, high, following, index, add(bit, _U(3)))
+            low, high, following, index, bit = _refill(
+                data, base, last_word, low, high, following, index, add(bit, _U(3))
+            )
             if kind == _U(3):
-                status = _RESERVED_SUB_BLOCK_TYPE
+                status = RESERVED_SUB_BLOCK_TYPE
             elif kind == _U(0):
                 bit = band(add(bit, _U(7)), _U(0xFFFFFFF8))
                 low, high, following, index, bit = _refill(data, base, last_word, low, high, following, index, bit)
@@ -347,9 +273,9 @@ def inflate_lane(
                 )
                 remaining = band(bits, _U(0xFFFF))
                 if band(add(remaining, shr(bits, _U(16))), _U(0xFFFF)) != _U(0xFFFF):
-                    status, remaining = _STORED_LENGTH_MISMATCH, _U(0)
+                    status, remaining = STORED_LENGTH_MISMATCH, _U(0)
                 if add(position, remaining) > capacity:
-                    status, remaining = _OUTPUT_FULL, _U(0)
+                    status, remaining = OUTPUT_FULL, _U(0)
                 while remaining > _U(0):
                     byte = band(funnel_right(high, low, bit), _U(0xFF))
                     low, high, following, index, bit = _refill(
@@ -366,7 +292,7 @@ def inflate_lane(
             elif kind == _U(1):
                 symbol = _U(0)
                 while symbol < _U(318):
-                    lengths[symbol] = _fixed_length(symbol)
+                    lengths[symbol] = fixed_length(symbol)
                     symbol = add(symbol, _U(1))
                 decoding = True
             else:
@@ -379,10 +305,10 @@ def inflate_lane(
                 )
                 dynamic, decoding = True, True
                 if n_literal > _U(286) or n_distance > _U(30):
-                    status = _TOO_MANY_CODES
+                    status = TOO_MANY_CODES
             if index > add(last_word, _U(2)):
-                status = _INPUT_EXHAUSTED
-            if status != _GOOD:
+                status = INPUT_EXHAUSTED
+            if status != GOOD:
                 dynamic, decoding, more = False, False, False
 
         # The code lengths of a dynamic sub-block, themselves in a code of up to 19 symbols.
@@ -395,23 +321,23 @@ def inflate_lane(
                     symbol = add(symbol, _U(1))
                 place = _U(0)
                 while place < n_lengths:
-                    lengths[_length_code_order(place)] = band(funnel_right(high, low, bit), _U(7))
+                    lengths[length_code_order(place)] = band(funnel_right(high, low, bit), _U(7))
                     low, high, following, index, bit = _refill(
                         data, base, last_word, low, high, following, index, add(bit, _U(3))
                     )
                     place = add(place, _U(1))
                 n_codes, n_symbols = _U(19), add(n_literal, n_distance)
-            limits, n_used, space = build_code(
+            limits, _, space = build_code(
                 lengths, _U(0), n_codes, symbols, _DISTANCE_SYMBOLS, words, _DISTANCE_WORDS, lane, n_lanes
             )
             if dynamic and space != _U(0x8000):
-                status, n_symbols = _BAD_LENGTH_CODE, _U(0)
+                status, n_symbols = BAD_LENGTH_CODE, _U(0)
             symbol, repeats, value, previous = _U(0), _U(0), _U(0), _U(16)
             while vote_any(symbol < n_symbols):
                 if symbol < n_symbols:
                     if repeats == _U(0):
                         bits = funnel_right(high, low, bit)
-                        length, place, _ = _look_up(bits, limits, words, _DISTANCE_WORDS, lane, n_lanes)
+                        length, place, _ = look_up(bits, limits, words, _DISTANCE_WORDS, lane, n_lanes)
                         value = _U(symbols[add(mul(add(_DISTANCE_SYMBOLS, place), n_lanes), lane)])
                         repeats = _U(1)
                         if value >= _U(16):
@@ -421,21 +347,21 @@ def inflate_lane(
                                 value, extra = _U(0), _U(3)
                                 if symbol_read == _U(18):
                                     extra, base_repeats = _U(7), _U(11)
-                            repeats = add(base_repeats, _low_bits(shr(bits, length), extra))
+                            repeats = add(base_repeats, low_bits(shr(bits, length), extra))
                             length = add(length, extra)
                         if value == _U(16):  # nothing to repeat yet
-                            status, value = _BAD_LENGTH_REPEAT, _U(0)
+                            status, value = BAD_LENGTH_REPEAT, _U(0)
                         previous = value
                         low, high, following, index, bit = _refill(
                             data, base, last_word, low, high, following, index, add(bit, length)
                         )
                         if add(symbol, repeats) > n_symbols:
-                            status, repeats = _BAD_LENGTH_REPEAT, sub(n_symbols, symbol)
+                            status, repeats = BAD_LENGTH_REPEAT, sub(n_symbols, symbol)
                     lengths[symbol] = value
                     symbol, repeats = add(symbol, _U(1)), sub(repeats, _U(1))
-            if dynamic and status == _GOOD and lengths[_U(256)] == 0:
-                status = _BAD_LITERAL_CODE
-            if status != _GOOD:
+            if dynamic and status == GOOD and lengths[_U(256)] == 0:
+                status = BAD_LITERAL_CODE
+            if status != GOOD:
                 dynamic, decoding, more = False, False, False
 
         n_codes, n_symbols = _U(0), _U(0)
@@ -444,14 +370,14 @@ def inflate_lane(
         distance_limits, n_distance_codes, space = build_code(
             lengths, n_literal, n_codes, symbols, _DISTANCE_SYMBOLS, words, _DISTANCE_WORDS, lane, n_lanes
         )
-        if dynamic and not _is_code(space, n_distance_codes):
-            status = _BAD_DISTANCE_CODE
+        if dynamic and not is_code(space, n_distance_codes):
+            status = BAD_DISTANCE_CODE
         literal_limits, n_literal_codes, space = build_code(
             lengths, _U(0), n_symbols, symbols, _U(0), words, _LITERAL_WORDS, lane, n_lanes
         )
-        if dynamic and not _is_code(space, n_literal_codes):
-            status = _BAD_LITERAL_CODE
-        if status != _GOOD:
+        if dynamic and not is_code(space, n_literal_codes):
+            status = BAD_LITERAL_CODE
+        if status != GOOD:
             decoding, more = False, False
 
         remaining, distance = _U(0), _U(0)
@@ -460,9 +386,11 @@ def inflate_lane(
                 count, low_word, high_word = _U(1), _U(0), _U(0)
                 if remaining == _U(0):
                     bits = funnel_right(high, low, bit)
-                    length, place, first_length_symbol = _look_up(bits, literal_limits, words, _LITERAL_WORDS, lane, n_lanes)
+                    length, place, first_length_symbol = look_up(
+                        bits, literal_limits, words, _LITERAL_WORDS, lane, n_lanes
+                    )
                     if place >= n_literal_codes:
-                        status, place = _NO_SUCH_CODE, _U(0)
+                        status, place = NO_SUCH_CODE, _U(0)
                     low_word = _U(symbols[add(mul(place, n_lanes), lane)])
                     bit = add(bit, length)
                     if place >= first_length_symbol:
@@ -470,20 +398,20 @@ def inflate_lane(
                             decoding, count = False, _U(0)
                         else:
                             if low_word > _U(29):
-                                status = _NO_SUCH_CODE
-                            remaining, extra = _match_length(sub(low_word, _U(1)), shr(bits, length))
+                                status = NO_SUCH_CODE
+                            remaining, extra = match_length(sub(low_word, _U(1)), shr(bits, length))
                             low, high, following, index, bit = _refill(
                                 data, base, last_word, low, high, following, index, add(bit, extra)
                             )
                             bits = funnel_right(high, low, bit)
-                            length, place, _ = _look_up(bits, distance_limits, words, _DISTANCE_WORDS, lane, n_lanes)
+                            length, place, _ = look_up(bits, distance_limits, words, _DISTANCE_WORDS, lane, n_lanes)
                             if place >= n_distance_codes:
-                                status, place = _NO_SUCH_CODE, _U(0)
+                                status, place = NO_SUCH_CODE, _U(0)
                             symbol = _U(symbols[add(mul(add(_DISTANCE_SYMBOLS, place), n_lanes), lane)])
-                            distance, extra = _match_distance(symbol, shr(bits, length))
+                            distance, extra = match_distance(symbol, shr(bits, length))
                             bit = add(add(bit, length), extra)
                             if distance > position:
-                                status, distance = _DISTANCE_BEFORE_START, position
+                                status, distance = DISTANCE_BEFORE_START, position
                     low, high, following, index, bit = _refill(data, base, last_word, low, high, following, index, bit)
                 place = shr(position, _U(2))
                 filled = band(position, _U(3))
@@ -502,7 +430,7 @@ def inflate_lane(
                 n_full = shr(add(filled, count), _U(2))
                 pending = first
                 if position > capacity:
-                    status, position = _OUTPUT_FULL, capacity
+                    status, position = OUTPUT_FULL, capacity
                 else:
                     if n_full >= _U(1):
                         output[output_base + _W(place)] = first
@@ -513,15 +441,16 @@ def inflate_lane(
                         pending = third
                     # Every 64 words: is all that anyone wants out?
                     now = add(place, n_full)
-                    if shr(now, _U(6)) != shr(place, _U(6)) and stop != _U(0xFFFFFFFF):
+                    if shr(now, _U(6)) != shr(place, _U(6)) and stop != _U(0xFFFFFFFF):  # noqa: SIM102
                         if _has_passed(output, output_base, words, lane, n_lanes, now, stop, big_endian):
                             stopped, decoding, more = True, False, False
-                if status != _GOOD:
+                if status != GOOD:
                     decoding, more = False, False
-    if live and status == _GOOD and not stopped:
-        # Bits consumed: index - 2 whole words. Four bytes of checksum must follow.
-        if add(mul(sub(index, _U(2)), _U(4)), shr(add(bit, _U(7)), _U(3))) > sub(size, _U(4)):
-            status = _INPUT_EXHAUSTED
-    if live and band(position, _U(3)) != _U(0) and status == _GOOD:
+    if live and status == GOOD and not stopped:
+        # index - 2 whole words are consumed, and four bytes of checksum must follow.
+        consumed = add(mul(sub(index, _U(2)), _U(4)), shr(add(bit, _U(7)), _U(3)))
+        if consumed > sub(size, _U(4)):
+            status = INPUT_EXHAUSTED
+    if live and band(position, _U(3)) != _U(0) and status == GOOD:
         output[output_base + _W(shr(position, _U(2)))] = pending
     return status, position, stopped

@@ -1,4 +1,4 @@
-"""The reference: DEFLATE in plain Python, one bit at a time, slow and obvious. Every fast decoder is tested against it."""
+"""The reference: DEFLATE in plain Python, a bit at a time, slow and obvious. The others are tested against it."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def inflate(data: bytes, *, capacity: int = 1 << 30) -> bytes:
         elif kind == 1:
             literal_lengths, distance_lengths = (list(map(int, lengths)) for lengths in fixed_code_lengths())
             literal = _Code(literal_lengths, BlockStatus.BAD_LITERAL_CODE)
-            distance = _Code(distance_lengths + [5, 5], BlockStatus.BAD_DISTANCE_CODE)
+            distance = _Code([*distance_lengths, 5, 5], BlockStatus.BAD_DISTANCE_CODE)
             _symbols(reader, output, capacity, literal, distance)
         elif kind == 2:
             _symbols(reader, output, capacity, *_dynamic_codes(reader))

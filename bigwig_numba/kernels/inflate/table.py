@@ -1,8 +1,8 @@
 """Inflate by table look-up: a 64-bit bit buffer and tables that decode a symbol in one step. The CPU's decoder.
 
 The picture: the next 11 bits of input index a table. The entry says everything about the symbol whose code those bits
-begin with: what it is, how many bits it takes, and for a length its base and extra bits. Codes longer than 11 bits (rare) lead
-to a second table of the bits that remain::
+begin with: what it is, how many bits it takes, and for a length its base and extra bits. Codes longer than 11 bits
+(rare) lead to a second table of the bits that remain::
 
     bit buffer  ...0110 1011 0100 110 ──11 bits──> literal table ──┬─> literal: one byte out
                                                                    ├─> length ──8 bits──> distance table ─> copy
@@ -33,13 +33,27 @@ from numba import njit
 
 from ..bits import load_64, store_64
 from ..sections import has_passed
-from ..statuses import BlockStatus
+from ..statuses import (
+    BAD_DISTANCE_CODE,
+    BAD_LENGTH_CODE,
+    BAD_LENGTH_REPEAT,
+    BAD_LITERAL_CODE,
+    BAD_ZLIB_HEADER,
+    CHECKSUM_MISMATCH,
+    DISTANCE_BEFORE_START,
+    GOOD,
+    INPUT_EXHAUSTED,
+    NO_SUCH_CODE,
+    OUTPUT_FULL,
+    RESERVED_SUB_BLOCK_TYPE,
+    STORED_LENGTH_MISMATCH,
+    TOO_MANY_CODES,
+)
 from .deflate import (
     CODE_LENGTH_ORDER,
     DISTANCE_BASE,
     DISTANCE_EXTRA_BITS,
     END_OF_SUB_BLOCK,
-    FIRST_LENGTH_SYMBOL,
     LENGTH_BASE,
     LENGTH_EXTRA_BITS,
     MOST_DISTANCE_CODES,
@@ -71,26 +85,13 @@ _LITERAL_ENTRIES = np.array(
     + [EXCEPTION, EXCEPTION],  # 286 and 287: in the fixed code, but never valid
     np.uint32,
 )
-# A distance base takes 15 bits (24,577), so the distance's entries hold base - 1 over its two highest bits: symbol only.
-_DISTANCE_ENTRIES = np.array([symbol << 16 | extra for symbol, extra in enumerate(DISTANCE_EXTRA_BITS)] + [EXCEPTION] * 2, np.uint32)
-_DISTANCE_BASES = np.array(DISTANCE_BASE + (0, 0), np.int64)
+# A distance base takes 15 bits (24,577), one more than there are: the distance's entries hold its symbol.
+_DISTANCE_ENTRIES = np.array(
+    [symbol << 16 | extra for symbol, extra in enumerate(DISTANCE_EXTRA_BITS)] + [EXCEPTION] * 2, np.uint32
+)
+_DISTANCE_BASES = np.array((*DISTANCE_BASE, 0, 0), np.int64)
 _ORDER = np.array(CODE_LENGTH_ORDER, np.int64)
 _LENGTH_CODE_ENTRIES = np.array([symbol << 16 for symbol in range(19)], np.uint32)
-
-_GOOD = int(BlockStatus.GOOD)
-_BAD_ZLIB_HEADER = int(BlockStatus.BAD_ZLIB_HEADER)
-_RESERVED_SUB_BLOCK_TYPE = int(BlockStatus.RESERVED_SUB_BLOCK_TYPE)
-_STORED_LENGTH_MISMATCH = int(BlockStatus.STORED_LENGTH_MISMATCH)
-_TOO_MANY_CODES = int(BlockStatus.TOO_MANY_CODES)
-_BAD_LENGTH_CODE = int(BlockStatus.BAD_LENGTH_CODE)
-_BAD_LENGTH_REPEAT = int(BlockStatus.BAD_LENGTH_REPEAT)
-_BAD_LITERAL_CODE = int(BlockStatus.BAD_LITERAL_CODE)
-_BAD_DISTANCE_CODE = int(BlockStatus.BAD_DISTANCE_CODE)
-_NO_SUCH_CODE = int(BlockStatus.NO_SUCH_CODE)
-_DISTANCE_BEFORE_START = int(BlockStatus.DISTANCE_BEFORE_START)
-_OUTPUT_FULL = int(BlockStatus.OUTPUT_FULL)
-_INPUT_EXHAUSTED = int(BlockStatus.INPUT_EXHAUSTED)
-_CHECKSUM_MISMATCH = int(BlockStatus.CHECKSUM_MISMATCH)
 
 
 @njit(nogil=True, cache=True)
@@ -108,7 +109,7 @@ def make_tables():
 
 @njit(nogil=True, cache=True)
 def _reverse(code, length):
-    """The lowest ``length`` bits of ``code`` in reverse: codes arrive highest bit first, tables are indexed lowest first."""
+    """The lowest ``length`` bits of a code in reverse: codes come highest bit first, an index has the lowest first."""
     code = (code & 0x5555) << 1 | (code >> 1) & 0x5555
     code = (code & 0x3333) << 2 | (code >> 2) & 0x3333
     code = (code & 0x0F0F) << 4 | (code >> 4) & 0x0F0F
@@ -118,7 +119,7 @@ def _reverse(code, length):
 
 @njit(nogil=True, cache=True)
 def _is_valid_code(longest, counts, may_be_single):
-    """Whether code lengths of these counts make a code: not over-subscribed, and complete unless of one symbol or none."""
+    """Whether lengths of these counts make a code: not over-subscribed, and complete unless of one symbol or none."""
     space_left = 1
     for length in range(1, 16):
         space_left = (space_left << 1) - counts[length]
@@ -194,7 +195,7 @@ def _read_dynamic_codes(data, position, end, buffer, n_bits, tables):
     buffer >>= _U(14)
     n_bits -= 14
     if n_literal > MOST_LITERAL_CODES or n_distance > MOST_DISTANCE_CODES:
-        return _TOO_MANY_CODES, position, buffer, n_bits
+        return TOO_MANY_CODES, position, buffer, n_bits
     lengths[0:19] = 0
     for place in range(n_lengths):
         if place == 12:  # 14 + 3 * 12 bits are used up: refill, once
@@ -204,13 +205,15 @@ def _read_dynamic_codes(data, position, end, buffer, n_bits, tables):
         lengths[_ORDER[place]] = buffer & _U(7)
         buffer >>= _U(3)
         n_bits -= 3
-    if not build_table(lengths, 0, 19, _LENGTH_CODE_ENTRIES, distance_table, LENGTH_CODE_BITS, False, next_code, counts):
-        return _BAD_LENGTH_CODE, position, buffer, n_bits
+    if not build_table(
+        lengths, 0, 19, _LENGTH_CODE_ENTRIES, distance_table, LENGTH_CODE_BITS, False, next_code, counts
+    ):
+        return BAD_LENGTH_CODE, position, buffer, n_bits
     n_symbols = n_literal + n_distance
     symbol, previous = 0, -1
     while symbol < n_symbols:
         if position > end + 8:
-            return _INPUT_EXHAUSTED, position, buffer, n_bits
+            return INPUT_EXHAUSTED, position, buffer, n_bits
         buffer |= load_64(data, position) << _U(n_bits)
         position += (63 - n_bits) >> 3
         n_bits |= 56
@@ -222,7 +225,7 @@ def _read_dynamic_codes(data, position, end, buffer, n_bits, tables):
             extra, repeats = 2, 3
             if value == 16:
                 if previous < 0:
-                    return _BAD_LENGTH_REPEAT, position, buffer, n_bits
+                    return BAD_LENGTH_REPEAT, position, buffer, n_bits
                 value = previous
             elif value == 17:
                 extra, value = 3, 0
@@ -232,23 +235,25 @@ def _read_dynamic_codes(data, position, end, buffer, n_bits, tables):
             buffer >>= _U(extra)
             n_bits -= extra
         if symbol + repeats > n_symbols:
-            return _BAD_LENGTH_REPEAT, position, buffer, n_bits
+            return BAD_LENGTH_REPEAT, position, buffer, n_bits
         for place in range(symbol, symbol + repeats):
             lengths[place] = value
         symbol += repeats
         previous = value
     if lengths[END_OF_SUB_BLOCK] == 0:
-        return _BAD_LITERAL_CODE, position, buffer, n_bits
-    if not build_table(lengths, n_literal, n_distance, _DISTANCE_ENTRIES, distance_table, DISTANCE_BITS, True, next_code, counts):
-        return _BAD_DISTANCE_CODE, position, buffer, n_bits
+        return BAD_LITERAL_CODE, position, buffer, n_bits
+    if not build_table(
+        lengths, n_literal, n_distance, _DISTANCE_ENTRIES, distance_table, DISTANCE_BITS, True, next_code, counts
+    ):
+        return BAD_DISTANCE_CODE, position, buffer, n_bits
     if not build_table(lengths, 0, n_literal, _LITERAL_ENTRIES, literal_table, LITERAL_BITS, True, next_code, counts):
-        return _BAD_LITERAL_CODE, position, buffer, n_bits
-    return _GOOD, position, buffer, n_bits
+        return BAD_LITERAL_CODE, position, buffer, n_bits
+    return GOOD, position, buffer, n_bits
 
 
 @njit(nogil=True, cache=True)
 def _copy_match(output, target, distance, length):
-    """Copy ``length`` bytes from ``distance`` back; 8 at a time where they do not overlap (and up to 7 bytes too many)."""
+    """Copy ``length`` bytes from ``distance`` back; 8 at a time where they do not overlap, up to 7 too many."""
     source = target - distance
     if distance >= 8:
         store_64(output, target, load_64(output, source))
@@ -269,12 +274,12 @@ def _decode_symbols(data, position, end, buffer, n_bits, output, start, target, 
     next_look = target + 256
     while True:
         if position > end + 8:
-            return _INPUT_EXHAUSTED, position, buffer, n_bits, target, False
+            return INPUT_EXHAUSTED, position, buffer, n_bits, target, False
         if target > capacity_end:
-            return _OUTPUT_FULL, position, buffer, n_bits, target, False
+            return OUTPUT_FULL, position, buffer, n_bits, target, False
         if target >= next_look:
             if has_passed(output, start, target - start, stop, big_endian):
-                return _GOOD, position, buffer, n_bits, target, True
+                return GOOD, position, buffer, n_bits, target, True
             next_look = target + 256
         buffer |= load_64(data, position) << _U(n_bits)
         position += (63 - n_bits) >> 3
@@ -319,9 +324,9 @@ def _decode_symbols(data, position, end, buffer, n_bits, output, start, target, 
                     continue
             if entry & _END == _END:
                 bits = entry & 255
-                return _GOOD, position, buffer >> _U(bits), n_bits - bits, target, False
+                return GOOD, position, buffer >> _U(bits), n_bits - bits, target, False
             if entry & EXCEPTION:
-                return _NO_SUCH_CODE, position, buffer, n_bits, target, False
+                return NO_SUCH_CODE, position, buffer, n_bits, target, False
         bits, code_bits = entry & 255, entry >> 8 & 255
         length = (entry >> 16 & _VALUE) + np.int64(buffer >> _U(code_bits) & ((_U(1) << _U(bits - code_bits)) - _U(1)))
         buffer >>= _U(bits)
@@ -330,11 +335,11 @@ def _decode_symbols(data, position, end, buffer, n_bits, output, start, target, 
         if entry & EXCEPTION:
             second_bits = entry >> 8 & 255
             if second_bits == 0 or entry & 255 != DISTANCE_BITS:
-                return _NO_SUCH_CODE, position, buffer, n_bits, target, False
+                return NO_SUCH_CODE, position, buffer, n_bits, target, False
             rest = np.int64(buffer >> _U(DISTANCE_BITS) & ((_U(1) << _U(second_bits)) - _U(1)))
             entry = np.int64(distance_table[(entry >> 16 & _SECOND_TABLE) + rest])
             if entry & EXCEPTION:
-                return _NO_SUCH_CODE, position, buffer, n_bits, target, False
+                return NO_SUCH_CODE, position, buffer, n_bits, target, False
         bits, code_bits = entry & 255, entry >> 8 & 255
         distance = _DISTANCE_BASES[entry >> 16 & 31] + np.int64(
             buffer >> _U(code_bits) & ((_U(1) << _U(bits - code_bits)) - _U(1))
@@ -342,7 +347,7 @@ def _decode_symbols(data, position, end, buffer, n_bits, output, start, target, 
         buffer >>= _U(bits)
         n_bits -= bits
         if distance > target - start:
-            return _DISTANCE_BEFORE_START, position, buffer, n_bits, target, False
+            return DISTANCE_BEFORE_START, position, buffer, n_bits, target, False
         _copy_match(output, target, distance, length)
         target += length
 
@@ -355,18 +360,18 @@ def _copy_stored(data, position, end, buffer, n_bits, output, target, capacity_e
     n_bits -= padding
     position -= n_bits >> 3  # give back the whole bytes that the buffer read ahead
     if position + 4 > end:
-        return _INPUT_EXHAUSTED, position, target
+        return INPUT_EXHAUSTED, position, target
     header = np.int64(load_64(data, position) & _U(0xFFFFFFFF))
     length = header & 0xFFFF
     if length != (header >> 16) ^ 0xFFFF:
-        return _STORED_LENGTH_MISMATCH, position, target
+        return STORED_LENGTH_MISMATCH, position, target
     position += 4
     if position + length > end:
-        return _INPUT_EXHAUSTED, position, target
+        return INPUT_EXHAUSTED, position, target
     if target + length > capacity_end:
-        return _OUTPUT_FULL, position, target
+        return OUTPUT_FULL, position, target
     output[target : target + length] = data[position : position + length]
-    return _GOOD, position + length, target + length
+    return GOOD, position + length, target + length
 
 
 @njit(nogil=True, cache=True)
@@ -397,34 +402,34 @@ def _check_checksum(data, position, output, start, n_bytes):
 def inflate(data, first, size, output, start, capacity, stop, big_endian, verify, tables):
     """Inflate the zlib stream ``data[first : first + size]`` to ``output[start : start + capacity]``.
 
-    Returns the status, the number of bytes that came out, and whether decoding stopped early. It does where the section being inflated has
-    passed ``stop`` (see ``sections.has_passed``; 2**32 never stops); the checksum is compared if ``verify`` and the end
-    was reached.
+    Returns the status, the number of bytes that came out, and whether decoding stopped early. It does where the
+    section being inflated has passed ``stop`` (see ``sections.has_passed``; 2**32 never stops); the checksum is
+    compared if ``verify`` and the end was reached.
     """
     end, capacity_end = first + size, start + capacity
     if size < 2:
-        return _INPUT_EXHAUSTED, 0, False
+        return INPUT_EXHAUSTED, 0, False
     header = np.int64(data[first]) << 8 | np.int64(data[first + 1])
     if header >> 8 & 15 != 8 or header >> 12 > 7 or header % 31 != 0 or header & 0x20:
-        return _BAD_ZLIB_HEADER, 0, False
+        return BAD_ZLIB_HEADER, 0, False
     position, target = first + 2, start
     buffer, n_bits = _U(0), 0
     is_last, stopped = False, False
     while not is_last:
         if position > end + 8:
-            return _INPUT_EXHAUSTED, target - start, False
+            return INPUT_EXHAUSTED, target - start, False
         buffer |= load_64(data, position) << _U(n_bits)
         position += (63 - n_bits) >> 3
         n_bits |= 56
         is_last, kind = buffer & _U(1) != _U(0), np.int64(buffer >> _U(1) & _U(3))
         buffer >>= _U(3)
         n_bits -= 3
-        status = _GOOD
+        status = GOOD
         if kind == 0:
             status, position, target = _copy_stored(data, position, end, buffer, n_bits, output, target, capacity_end)
             buffer, n_bits = _U(0), 0
         elif kind == 3:
-            return _RESERVED_SUB_BLOCK_TYPE, target - start, False
+            return RESERVED_SUB_BLOCK_TYPE, target - start, False
         else:
             if kind == 2:
                 tables[5][0] = 0
@@ -432,20 +437,20 @@ def inflate(data, first, size, output, start, capacity, stop, big_endian, verify
             elif tables[5][0] == 0:
                 _build_fixed(tables)
                 tables[5][0] = 1
-            if status == _GOOD:
+            if status == GOOD:
                 status, position, buffer, n_bits, target, stopped = _decode_symbols(
                     data, position, end, buffer, n_bits, output, start, target, capacity_end, stop, big_endian, tables
                 )
-        if status != _GOOD or stopped:
+        if status != GOOD or stopped:
             return status, target - start, stopped
     position -= n_bits >> 3
     if target > capacity_end:
-        return _OUTPUT_FULL, capacity, False
+        return OUTPUT_FULL, capacity, False
     if position + 4 > end:
-        return _INPUT_EXHAUSTED, target - start, False
+        return INPUT_EXHAUSTED, target - start, False
     if verify and not _check_checksum(data, position, output, start, target - start):
-        return _CHECKSUM_MISMATCH, target - start, False
-    return _GOOD, target - start, False
+        return CHECKSUM_MISMATCH, target - start, False
+    return GOOD, target - start, False
 
 
 @njit(nogil=True, cache=True)

@@ -1,0 +1,91 @@
+"""The CPU's kernels: loops over a range of blocks or of (window, track) pairs, thin shells around the device functions.
+
+Each takes a range [first, last), so that threads can share the work; the arrays are those of ``launch``, one by one.
+"""
+
+import functools
+
+import numpy as np
+from numba import njit
+
+from .inflate.table import inflate, make_tables
+from .sections import check_section, follows, item_end, item_start, item_value, section_type, word_at
+from .statistics import Statistic
+from .statuses import ITEMS_OUT_OF_ORDER
+from .windows import make_reduce_bins
+
+
+@njit(nogil=True, cache=True)
+def inflate_range(
+    first, last, data, offsets, sizes, compressed, capacities, stops, big_endian, verify, output, words, bases,
+    counts, statuses
+):  # fmt: skip
+    """Inflate blocks and check their sections. Writes words, counts and statuses."""
+    tables = make_tables()
+    for block in range(first, last):
+        offset, size, start = offsets[block], sizes[block], np.int64(bases[block]) * 4
+        status, n_bytes, stopped = 0, size, False
+        if compressed[block]:
+            status, n_bytes, stopped = inflate(
+                data, offset, size, output, start, capacities[block], stops[block], big_endian[block], verify, tables
+            )
+        else:
+            output[start : start + size] = data[offset : offset + size]
+        counts[block] = 0
+        if status == 0:
+            status, counts[block] = check_section(
+                words, bases[block], np.uint32(n_bytes), not stopped, big_endian[block]
+            )
+        statuses[block] = status
+
+
+@njit(nogil=True, cache=True)
+def check_neighbours(first, last, words, bases, counts, big_endian, block_follows, statuses):
+    """Blocks of a file must not overlap either; only the status tells, as neighbours are being looked at."""
+    for block in range(first, last):
+        if block_follows[block] and statuses[block] == 0:
+            previous = block - 1
+            if not follows(
+                words, bases[block], counts[block], big_endian[block], bases[previous], counts[previous],
+                big_endian[previous],
+            ):  # fmt: skip
+                statuses[block] = ITEMS_OUT_OF_ORDER
+
+
+@functools.lru_cache(maxsize=64)
+def make_reduce_range(statistic: Statistic):
+    """The function that reduces a range of (window, track) pairs with this statistic; compiled when first called."""
+    reduce_bins = make_reduce_bins(statistic)
+
+    @njit(nogil=True)
+    def reduce_range(
+        first, last, words, bases, counts, big_endian, first_blocks, last_blocks, chrom_ids, window_starts, clip_starts,
+        clip_ends, n_bins, window_size, scales, default, single, half, dtype,
+    ):  # fmt: skip
+        n_tracks = scales.size
+        for pair in range(first, last):
+            window, track = pair // n_tracks, pair % n_tracks
+            reduce_bins(
+                words, bases, counts, big_endian, first_blocks[window, track], last_blocks[window, track],
+                chrom_ids[window, track], window_starts[window], clip_starts[window], clip_ends[window], n_bins,
+                window_size, scales[track], default, single, half, dtype, window * n_bins * n_tracks + track, n_tracks,
+            )  # fmt: skip
+
+    return reduce_range
+
+
+@njit(nogil=True, cache=True)
+def expand_range(first, last, words, bases, counts, big_endian, places, chrom_ids, starts, ends, values, blocks):
+    """Write the items of blocks, block by block, from ``places[block]`` on."""
+    for block in range(first, last):
+        base, swapped = bases[block], big_endian[block]
+        place = places[block]
+        for index in range(counts[block]):
+            kind = section_type(words, base, swapped)
+            start = item_start(words, base, kind, np.uint32(index), swapped)
+            blocks[place] = block
+            chrom_ids[place] = word_at(words, base, swapped)
+            starts[place] = start
+            ends[place] = item_end(words, base, kind, np.uint32(index), start, swapped)
+            values[place] = item_value(words, base, kind, np.uint32(index), swapped)
+            place += 1
