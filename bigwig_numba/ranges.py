@@ -66,7 +66,7 @@ def coalesce_ranges(
     """
     starts = np.asarray(offsets, np.int64)
     stops = starts + np.asarray(sizes, np.int64)
-    order = np.argsort(starts, kind="stable")
+    order = np.lexsort((stops, starts))  # by both: the requests must not depend on the order of the ranges
     sorted_starts, reached = starts[order], np.maximum.accumulate(stops[order])
     after_gap = np.flatnonzero(sorted_starts[1:] - reached[:-1] > max_gap) + 1
     bounds = [0, *after_gap.tolist(), len(starts)]

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from bigwig_numba.kernels.inflate import lane, reference, table, warp
+from bigwig_numba.kernels.inflate import lane, reference, table, warp, warp_layout
 from bigwig_numba.kernels.statuses import BlockStatus
 from tests.bigwig_writer import Section, bedgraph, fixed_step, variable_step
 from tests.deflate_streams import DamagedStream
@@ -262,13 +262,13 @@ class WarpDecoder(WordDecoder):
 
     def run(self, *arguments: Any) -> None:
         sizes: list[tuple[int, type[np.generic]]] = [
-            (warp.LITERAL_ENTRIES, np.uint32),
-            (warp.DISTANCE_ENTRIES, np.uint32),
-            (warp.RING_BYTES, np.uint8),
-            (warp.STAGED_WORDS, np.uint32),
-            (warp.SYMBOLS_PER_WARP, np.uint8),
-            (warp.WORDS_PER_WARP, np.uint32),
-            (warp.LENGTHS_PER_WARP, np.uint8),
+            (warp_layout.LITERAL_ENTRIES, np.uint32),
+            (warp_layout.DISTANCE_ENTRIES, np.uint32),
+            (warp_layout.RING_BYTES, np.uint8),
+            (warp_layout.STAGED_WORDS, np.uint32),
+            (warp_layout.SYMBOLS_PER_WARP, np.uint8),
+            (warp_layout.WORDS_PER_WARP, np.uint32),
+            (warp_layout.LENGTHS_PER_WARP, np.uint8),
         ]
         guarded = [poisoned(size + GUARD, dtype) for size, dtype in sizes]
         run_warp(*arguments, *(scratch[: -GUARD // 2][GUARD // 2 :] for scratch in guarded))

@@ -56,11 +56,11 @@ def memory_url() -> Iterator[str]:
 
 @pytest.fixture
 def s3(moto_server: S3Server) -> dict[str, Any]:
-    """Storage options for a server that has s3://bucket/data.bin and two more files."""
+    """Storage options for a server that has s3://storage/data.bin and two more files."""
     file_system = fsspec.filesystem("s3", **moto_server.storage_options)
-    file_system.mkdirs("bucket", exist_ok=True)
+    file_system.mkdirs("storage", exist_ok=True)
     for name in ("data.bin", "deep/one.bw", "deep/two.BW"):
-        file_system.pipe(f"bucket/{name}", DATA)
+        file_system.pipe(f"storage/{name}", DATA)
     return moto_server.storage_options
 
 
@@ -82,7 +82,7 @@ def source(request: pytest.FixtureRequest, file: Path, tmp_path: Path) -> Iterat
         if place == "http":
             opened = open_source(request.getfixturevalue("range_server").url("data.bin"))
         elif place == "s3":
-            opened = open_source("s3://bucket/data.bin", storage_options=request.getfixturevalue("s3"))
+            opened = open_source("s3://storage/data.bin", storage_options=request.getfixturevalue("s3"))
         elif place == "memory":
             opened = open_source(request.getfixturevalue("memory_url"))
         elif place == "chained":
@@ -475,9 +475,9 @@ def test_a_path_with_wildcards_that_exists_is_no_pattern(tmp_path: Path) -> None
 
 
 def test_a_bucket_is_a_directory(s3: dict[str, Any]) -> None:
-    found = list_files("s3://bucket", extensions=EXTENSIONS, storage_options=s3)
-    assert found == ["s3://bucket/deep/one.bw", "s3://bucket/deep/two.BW"]
-    assert list_files("s3://bucket/*/one*", storage_options=s3) == ["s3://bucket/deep/one.bw"]
+    found = list_files("s3://storage", extensions=EXTENSIONS, storage_options=s3)
+    assert found == ["s3://storage/deep/one.bw", "s3://storage/deep/two.BW"]
+    assert list_files("s3://storage/*/one*", storage_options=s3) == ["s3://storage/deep/one.bw"]
 
 
 def test_an_http_file_is_not_downloaded_to_look_for_links(range_server: FileServer, file: Path) -> None:

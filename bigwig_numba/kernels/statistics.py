@@ -22,10 +22,11 @@ import numpy as np
 from numba import njit
 
 from ..errors import ConfigError
-from .bits import fused_multiply_add, rounded_add, rounded_multiply
+from .bits import band, bits_from_float, float_from_bits, fused_multiply_add, rounded_add, rounded_multiply
 
 _F = np.float32
 _U = np.uint32
+_EXPONENT = _U(0x7F800000)  # of a float32's bits
 
 
 @dataclass(frozen=True)
@@ -48,20 +49,25 @@ class Statistic:
 
 @njit(nogil=True)
 def _add_product(head, rest, value, n_bases):
-    """``head + rest + value * n_bases`` as a new head and rest."""
+    """``head + rest + value * n_bases`` as a new head and rest, the rest below the head's last place."""
     weight = _F(n_bases)
     product = rounded_multiply(value, weight)
     total = rounded_add(head, product)
     part = rounded_add(total, -head)
     error = rounded_add(rounded_add(head, -rounded_add(total, -part)), rounded_add(product, -part))
-    return total, rounded_add(rest, rounded_add(error, fused_multiply_add(value, weight, -product)))
+    error = rounded_add(rounded_add(error, fused_multiply_add(value, weight, -product)), rest)
+    head, rest = total, _F(0)
+    if error != _F(0) and error == error:  # -0.0 + 0.0 would be 0.0; infinity has no error to speak of
+        head = rounded_add(total, error)
+        rest = rounded_add(error, -rounded_add(head, -total))
+    return head, rest
 
 
 @njit(nogil=True)
 def _collapse(head, rest):
-    """Head and rest as one float32. The rest of -0.0 is 0.0 and that of infinity not a number: then the head is all."""
+    """Head and rest as one float32: the head alone where the rest is 0, as -0.0 + 0.0 would be 0.0."""
     total = head
-    if rest != _F(0) and rest == rest:
+    if rest != _F(0):
         total = rounded_add(head, rest)
     return total
 
@@ -85,6 +91,8 @@ def sum_update(state, value, n_bases):
     if n_covered == _U(0):
         head = rounded_multiply(value, _F(n_bases))  # not 0 + value: that would turn -0.0 into 0.0
         rest = fused_multiply_add(value, _F(n_bases), -head)
+        if rest - rest != _F(0):  # the head is infinite
+            rest = _F(0)
     else:
         head, rest = _add_product(head, rest, value, n_bases)
     return head, rest, _U(n_covered + n_bases)
@@ -172,52 +180,67 @@ def coverage_finish(state, window_size, default):
 
 @njit(nogil=True)
 def std_init():
-    """First value; head and rest of the sum and of the sum of squares, both less the first value; bases covered."""
-    return _F(0), _F(0), _F(0), _F(0), _F(0), _U(0)
+    """First value; unit; head and rest of the sum and of the sum of squares; bases covered."""
+    return _F(0), _F(0), _F(0), _F(0), _F(0), _F(0), _U(0)
 
 
 @njit(nogil=True)
 def std_update(state, value, n_bases):
-    """Sums of (value - first) and its square: the shift by the bin's first value keeps what matters from cancelling."""
-    first, head, rest, square_head, square_rest, n_covered = state
+    """Sums of (value - first) and of its square, in units of a power of two.
+
+    The shift by the bin's first value keeps what matters from cancelling, the unit keeps squares from leaving float32:
+    it is the exponent of the largest difference so far.
+    """
+    first, unit, head, rest, square_head, square_rest, n_covered = state
     if n_covered == _U(0):
         first = value
-    shifted = value - first
+    shifted = rounded_add(value, -first)
+    magnitude = float_from_bits(band(bits_from_float(shifted), _EXPONENT))
+    if magnitude > unit:
+        if unit > _F(0):
+            ratio = unit / magnitude
+            head, rest = head * ratio, rest * ratio
+            square_head, square_rest = square_head * ratio * ratio, square_rest * ratio * ratio
+        unit = magnitude
+    if unit > _F(0):
+        shifted = shifted / unit
     head, rest = _add_product(head, rest, shifted, n_bases)
     square = rounded_multiply(shifted, shifted)
     square_head, square_rest = _add_product(square_head, square_rest, square, n_bases)
     square_error = fused_multiply_add(shifted, shifted, -square)
     square_rest = rounded_add(square_rest, rounded_multiply(square_error, _F(n_bases)))
-    return first, head, rest, square_head, square_rest, _U(n_covered + n_bases)
+    return first, unit, head, rest, square_head, square_rest, _U(n_covered + n_bases)
 
 
 @njit(nogil=True)
 def std_finish(state, window_size, default):
     """The standard deviation of a sample (n - 1): 0 of one base, the default of none."""
-    if _counts(default, state[5], window_size):
-        state = std_update(state, default, _U(window_size - state[5]))
+    if _counts(default, state[6], window_size):
+        state = std_update(state, default, _U(window_size - state[6]))
     answer = default
-    if state[5] == _U(1):
-        answer = _F(0)
-    elif state[5] > _U(1):
-        answer = math.sqrt(_spread(state) / _F(state[5] - _U(1)))
+    if state[6] == _U(1):
+        answer = state[0] - state[0]  # 0, unless the value is no number
+    elif state[6] > _U(1):
+        answer = state[1] * _F(math.sqrt(_spread(state) / _F(state[6] - _U(1))))
+        if state[1] == _F(0):
+            answer = state[2]  # all values are the first one; or none of them is a number
     return _F(answer)
 
 
 @njit(nogil=True)
 def _spread(state):
     """Sum of squares - (sum)**2 / n, in pairs of float32 throughout: the two may agree in most of their digits."""
-    _, head, rest, square_head, square_rest, n_covered = state
+    _, _, head, rest, square_head, square_rest, n_covered = state
     count = _F(n_covered)
-    total = rounded_add(head, rest)
-    rest = rounded_add(rest, -rounded_add(total, -head))
-    square = rounded_multiply(total, total)
-    square_error = fused_multiply_add(total, total, -square)
-    square_error = fused_multiply_add(_F(2) * total, rest, square_error)
+    square = rounded_multiply(head, head)
+    square_error = fused_multiply_add(head, head, -square)
+    square_error = fused_multiply_add(_F(2) * head, rest, square_error)
     quotient = square / count
     quotient_error = rounded_add(fused_multiply_add(-quotient, count, square), square_error) / count
     spread = rounded_add(rounded_add(square_head, -quotient), rounded_add(square_rest, -quotient_error))
-    return max(_F(0), spread)
+    if spread < _F(0):  # not max(): it would make 0 of what is no number
+        spread = _F(0)
+    return spread
 
 
 def builtin_statistics() -> dict[str, Statistic]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -175,7 +175,7 @@ def _names_to_draw_on(regions: pd.DataFrame, chromosomes: str | Iterable[str] | 
 
 
 def _read_composition(
-    genome: GenomeReader | str | os.PathLike[str], chrom_sizes: Mapping[str, int] | None, names: Iterable[str]
+    genome: GenomeReader | str | os.PathLike[str], chrom_sizes: Mapping[str, int] | None, names: Collection[str]
 ) -> tuple[Composition, dict[str, int]]:
     """The composition of chromosomes, and their lengths."""
     reader, sizes, close = open_genome(genome, chrom_sizes)

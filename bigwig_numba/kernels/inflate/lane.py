@@ -411,7 +411,9 @@ def inflate_lane(
                             distance, extra = match_distance(symbol, shr(bits, length))
                             bit = add(add(bit, length), extra)
                             if distance > position:
-                                status, distance = DISTANCE_BEFORE_START, position
+                                distance = position  # the copy below must stay inside of the output
+                                if status == GOOD:
+                                    status = DISTANCE_BEFORE_START
                     low, high, following, index, bit = _refill(data, base, last_word, low, high, following, index, bit)
                 place = shr(position, _U(2))
                 filled = band(position, _U(3))
@@ -449,7 +451,7 @@ def inflate_lane(
     if live and status == GOOD and not stopped:
         # index - 2 whole words are consumed, and four bytes of checksum must follow.
         consumed = add(mul(sub(index, _U(2)), _U(4)), shr(add(bit, _U(7)), _U(3)))
-        if consumed > sub(size, _U(4)):
+        if add(consumed, _U(4)) > size:
             status = INPUT_EXHAUSTED
     if live and band(position, _U(3)) != _U(0) and status == GOOD:
         output[output_base + _W(shr(position, _U(2)))] = pending

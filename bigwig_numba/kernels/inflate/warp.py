@@ -418,6 +418,6 @@ def inflate_warp(
         flushed = flush(output, output_base, ring, flushed, position, lane, n_lanes)
         if lane == _U(0) and flushed != position:
             output[output_base + _W(shr(flushed, _U(2)))] = ring_word(ring, flushed)
-        if not stopped and shr(add(bit, _U(7)), _U(3)) > sub(size, _U(4)):
+        if not stopped and add(shr(add(bit, _U(7)), _U(3)), _U(4)) > size:
             status = INPUT_EXHAUSTED
     return status, position, stopped
