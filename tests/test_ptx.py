@@ -68,7 +68,6 @@ class Assembled:
 
     ptx: str
     report: str
-    machine_code: bytes
 
     def number(self, pattern: str) -> int:
         """The number before some words of the report; 0 where they are missing."""
@@ -101,18 +100,18 @@ def toolkit() -> None:
         pytest.skip(f"no {' and no '.join(missing)}: install the extra 'test'")
 
 
-def assemble_ptx(ptx: str, capability: tuple[int, int], *options: str) -> tuple[str, bytes]:
-    """ptxas's report, and the machine code."""
+def assemble_ptx(ptx: str, capability: tuple[int, int]) -> str:
+    """ptxas's report."""
     ptxas = find_ptxas()
     assert ptxas is not None
     with TemporaryDirectory() as folder:
         source, binary = Path(folder, "kernel.ptx"), Path(folder, "kernel.cubin")
         source.write_text(ptx)
         architecture = f"-arch=sm_{capability[0]}{capability[1]}"
-        command = [ptxas, "-v", architecture, *options, str(source), "-o", str(binary)]
+        command = [ptxas, "-v", architecture, str(source), "-o", str(binary)]
         run = subprocess.run(command, capture_output=True, text=True, check=False)
         assert run.returncode == 0, run.stderr
-        return run.stderr, binary.read_bytes()
+        return run.stderr
 
 
 @functools.cache
@@ -126,7 +125,7 @@ def assembled(name: str, capability: tuple[int, int]) -> Assembled:
         # Compiling a call inside a kernel asks for the device, of which only this is looked at.
         patch.setattr(dispatcher, "get_current_device", lambda: SimpleNamespace(compute_capability=capability))
         ptx, _ = cuda.compile_ptx(kernel.make().py_func, kernel.signature, cc=capability)
-    return Assembled(ptx, *assemble_ptx(ptx, capability))
+    return Assembled(ptx, assemble_ptx(ptx, capability))
 
 
 def on_each_gpu(names: Iterable[str]) -> Any:
@@ -155,9 +154,9 @@ def test_there_is_no_64_bit_float(name: str, capability: tuple[int, int]) -> Non
 
 
 @on_each_gpu(name for name in KERNELS if name.startswith("reduce"))
-def test_the_assembler_fuses_no_product_with_a_sum(name: str, capability: tuple[int, int]) -> None:
-    code = assembled(name, capability)
-    assert assemble_ptx(code.ptx, capability, "-fmad=false")[1] == code.machine_code
+def test_nothing_is_left_that_the_assembler_may_fuse(name: str, capability: tuple[int, int]) -> None:
+    # PTX ISA: a sum without a rounding modifier may be fused with the product before it. CPU and GPU would then differ.
+    assert re.findall(r"\b(?:add|sub)\.f32", assembled(name, capability).ptx) == []
 
 
 @on_each_gpu(["inflate by lane", "inflate by warp"])

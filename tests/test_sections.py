@@ -45,9 +45,13 @@ def header(
 
 
 @st.composite
-def payloads(draw: st.DrawFn, kind: int, order: str) -> bytes:
+def payloads(draw: st.DrawFn, kind: int, order: str, *, min_items: int = 0) -> bytes:
     """A section whose header tells the truth about its items; half of them are in order, others in any."""
-    starts, span, in_order = draw(st.lists(positions, max_size=12)), draw(small), draw(st.booleans())
+    starts, span, in_order = (
+        draw(st.lists(positions, min_size=min_items, max_size=12)),
+        draw(small),
+        draw(st.booleans()),
+    )
     if in_order:
         starts = [min(start + span * i, WORD - 1) for i, start in enumerate(sorted(starts))]
     items = b""
@@ -259,11 +263,12 @@ def has_passed(payload: bytes, stop: int, order: str) -> bool:
 def test_a_section_has_passed_where_its_last_whole_item_starts_at_the_stop_or_after(
     kind: int, order: str, data: st.DataObject
 ) -> None:
-    payload = data.draw(payloads(kind, order))
+    payload = data.draw(payloads(kind, order, min_items=8))
     n_bytes = data.draw(st.integers(0, len(payload)))
-    around_items = [start + shift for start, _, _ in read_items(payload, order) for shift in (0, 1)]
-    stop = data.draw(st.sampled_from(around_items[-6:] or [0]) | positions)
-    there = read_items(payload, order)[: max(n_bytes - 24, 0) // struct.calcsize("<" + ITEM_FIELDS[kind])]
+    items = read_items(payload, order)
+    n_there = max(n_bytes - 24, 0) // struct.calcsize("<" + ITEM_FIELDS[kind])
+    there, around = items[:n_there], items[max(n_there - 1, 0) : n_there + 1]
+    stop = data.draw(st.sampled_from([start + shift for start, _, _ in around for shift in (0, 1)]) | positions)
     in_32_bits = kind != 3 or are_sorted_and_disjoint([(start, start, 0) for start, _, _ in there])
     passed = has_passed(payload[:n_bytes], stop, order)
     if n_bytes < 48:  # it waits for a few bytes more

@@ -91,7 +91,7 @@ def sum_update(state, value, n_bases):
     if n_covered == _U(0):
         head = rounded_multiply(value, _F(n_bases))  # not 0 + value: that would turn -0.0 into 0.0
         rest = fused_multiply_add(value, _F(n_bases), -head)
-        if rest - rest != _F(0):  # the head is infinite
+        if rounded_add(rest, -rest) != _F(0):  # the head is infinite
             rest = _F(0)
     else:
         head, rest = _add_product(head, rest, value, n_bases)
@@ -219,7 +219,7 @@ def std_finish(state, window_size, default):
         state = std_update(state, default, _U(window_size - state[6]))
     answer = default
     if state[6] == _U(1):
-        answer = state[0] - state[0]  # 0, unless the value is no number
+        answer = rounded_add(state[0], -state[0])  # 0, unless the value is no number
     elif state[6] > _U(1):
         answer = state[1] * _F(math.sqrt(_spread(state) / _F(state[6] - _U(1))))
         if state[1] == _F(0):
@@ -234,7 +234,7 @@ def _spread(state):
     count = _F(n_covered)
     square = rounded_multiply(head, head)
     square_error = fused_multiply_add(head, head, -square)
-    square_error = fused_multiply_add(_F(2) * head, rest, square_error)
+    square_error = fused_multiply_add(rounded_multiply(_F(2), head), rest, square_error)
     quotient = square / count
     quotient_error = rounded_add(fused_multiply_add(-quotient, count, square), square_error) / count
     spread = rounded_add(rounded_add(square_head, -quotient), rounded_add(square_rest, -quotient_error))
