@@ -25,6 +25,7 @@ from bigwig_numba.errors import (
     WorkerError,
 )
 from bigwig_numba.version import __version__
+from bigwig_numba.write import write_bigwig
 
 __all__ = [
     "BigWig",
@@ -41,4 +42,5 @@ __all__ = [
     "WorkerError",
     "__version__",
     "open",
+    "write_bigwig",
 ]

@@ -22,8 +22,9 @@ from numba import njit
 
 from bigwig_numba.kernels.inflate import lane, reference, table, warp, warp_layout
 from bigwig_numba.kernels.statuses import BlockStatus
+from tests import deflate_encoder as encoder
 from tests.bigwig_writer import Section, bedgraph, fixed_step, variable_step
-from tests.deflate_streams import DamagedStream
+from tests.deflate_streams import DamagedStream, ValidStream, noise
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -281,6 +282,23 @@ DECODERS: dict[str, Decoder] = {
     decoder.name: decoder
     for decoder in (ReferenceDecoder(), TableDecoder(), TableDecoder(verifies=True), LaneDecoder(), WarpDecoder())
 }
+
+
+# --- streams to copy in
+
+
+def stream_of_copies(length: int, *, far: bool = True) -> ValidStream:
+    """Matches of one length from many distances, each to every alignment.
+
+    Decoders keep what came out last in rings (of 64 and 4,096 bytes), and copy by words.
+    """
+    near, ring_sizes = range(1, 140), (*range(240, 260), *range(2_030, 2_070, 3), *range(4_080, 4_110, 3))
+    tokens: list[encoder.Token] = []
+    for distance in (*near, *ring_sizes, 8_192, 10_000) if far else near:
+        for literals in range(4):
+            tokens += [*noise(literals, seed=distance), encoder.Match(length, distance)]
+    blocks = [encoder.Stored(noise(10_000)), encoder.Fixed(tokens)]
+    return ValidStream(f"copies of {length}", encoder.zlib_stream(blocks), encoder.expand(blocks))
 
 
 # --- sections to stop in

@@ -24,7 +24,7 @@ from bigwig_numba.plan import ReadPlan
 from bigwig_numba.storage import ByteSource, open_source
 from tests.bigwig_writer import section_payload
 from tests.conftest import CorpusFile
-from tests.decoders import DECODERS, ITEM_BYTES, NEVER, STATUS_OF_MESSAGE, Job, can_see, section_of
+from tests.decoders import DECODERS, ITEM_BYTES, NEVER, STATUS_OF_MESSAGE, Job, can_see, section_of, stream_of_copies
 from tests.deflate_streams import DAMAGED_STREAMS, VALID_STREAMS, ValidStream, noise
 from tests.engines import Engine, Tracks, make_engine, to_host
 
@@ -102,7 +102,7 @@ def section_status(output: bytes) -> int:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_streams_of_all_sorts_inflate_side_by_side(seed: int, inflater: Engine, tracks: Tracks) -> None:
-    streams = [*VALID_STREAMS, *DAMAGED_STREAMS]
+    streams = [*VALID_STREAMS, *DAMAGED_STREAMS, *(stream_of_copies(length) for length in (3, 4, 8, 9, 33, 258))]
     random.Random(seed).shuffle(streams)
     capacities = [len(stream.output) if isinstance(stream, ValidStream) else stream.capacity for stream in streams]
     jobs = [Job(stream.stream, capacity) for stream, capacity in zip(streams, capacities, strict=True)]

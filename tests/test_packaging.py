@@ -91,11 +91,11 @@ def commands() -> list[str]:
 def test_readme_has_two_set_up_commands_and_ci_runs_the_second() -> None:
     demo, tests = commands()
     assert demo.endswith(".venv/bin/bigwig-numba demo")
-    assert tests.endswith("-m pytest")
-    assert [line for line in README.splitlines() if line.endswith("-m pytest")] == [tests]
+    assert tests.endswith("-m pytest -n 2")
+    assert [line for line in README.splitlines() if line.endswith("-m pytest -n 2")] == [tests]
     script = ROOT / ".ci" / "run"
     assert os.access(script, os.X_OK)
-    assert "test_command=$(grep -- '-m pytest$' README.md)" in script.read_text(encoding="utf-8")
+    assert "test_command=$(grep -- '-m pytest -n 2$' README.md)" in script.read_text(encoding="utf-8")
 
 
 def test_extras_of_the_commands_exist(project: dict[str, Any]) -> None:

@@ -131,6 +131,8 @@ def check_order(table, words, results, n_blocks):
             damaged = False
             if lane == 0 and table[FOLLOWS, block] != 0:
                 previous = block - np.uint32(1)
+                while results[COUNT, previous] == 0 and table[FOLLOWS, previous] != 0:  # an empty one says nothing
+                    previous -= np.uint32(1)
                 damaged = not follows(
                     words, base, count, big_endian, np.uint64(table[BASE, previous]),
                     np.uint32(results[COUNT, previous]), table[BIG_ENDIAN, previous] != 0,

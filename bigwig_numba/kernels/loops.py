@@ -45,6 +45,8 @@ def check_neighbours(first, last, words, bases, counts, big_endian, block_follow
     for block in range(first, last):
         if block_follows[block] and statuses[block] == 0:
             previous = block - 1
+            while counts[previous] == 0 and block_follows[previous]:  # an empty one says nothing
+                previous -= 1
             if not follows(
                 words, bases[block], counts[block], big_endian[block], bases[previous], counts[previous],
                 big_endian[previous],

@@ -179,68 +179,72 @@ def coverage_finish(state, window_size, default):
 
 
 @njit(nogil=True)
+def _add_pair(head, rest, value, error):
+    """``head + rest + value + error`` as a new head and rest."""
+    total = rounded_add(head, value)
+    part = rounded_add(total, -head)
+    lost = rounded_add(rounded_add(head, -rounded_add(total, -part)), rounded_add(value, -part))
+    rest = rounded_add(rounded_add(rest, error), lost)
+    head = rounded_add(total, rest)
+    return head, rounded_add(rounded_add(total, -head), rest)
+
+
+@njit(nogil=True)
+def _power_of_two(value):
+    """The largest power of two up to the absolute value, and no subnormal one."""
+    return float_from_bits(max(_U(0x00800000), band(bits_from_float(value), _EXPONENT)))
+
+
+@njit(nogil=True)
 def std_init():
-    """First value; unit; head and rest of the sum and of the sum of squares; bases covered."""
-    return _F(0), _F(0), _F(0), _F(0), _F(0), _F(0), _U(0)
+    """Mean (head, rest); unit; squared deviations from the mean (head, rest) in units squared; bases covered."""
+    return _F(0), _F(0), _F(0), _F(0), _F(0), _U(0)
 
 
 @njit(nogil=True)
 def std_update(state, value, n_bases):
-    """Sums of (value - first) and of its square, in units of a power of two.
+    """One item more, added to mean and squared deviations as Chan et al. 1983 do: nothing large is ever subtracted.
 
-    The shift by the bin's first value keeps what matters from cancelling, the unit keeps squares from leaving float32:
-    it is the exponent of the largest difference so far.
+    The unit is a power of two near the largest deviation, so that squares stay in the range of float32.
     """
-    first, unit, head, rest, square_head, square_rest, n_covered = state
+    mean, mean_rest, unit, spread, spread_rest, n_covered = state
+    n_now = _U(n_covered + n_bases)
     if n_covered == _U(0):
-        first = value
-    shifted = rounded_add(value, -first)
-    magnitude = float_from_bits(band(bits_from_float(shifted), _EXPONENT))
-    if magnitude > unit:
-        if unit > _F(0):
-            ratio = unit / magnitude
-            head, rest = head * ratio, rest * ratio
-            square_head, square_rest = square_head * ratio * ratio, square_rest * ratio * ratio
-        unit = magnitude
-    if unit > _F(0):
-        shifted = shifted / unit
-    head, rest = _add_product(head, rest, shifted, n_bases)
-    square = rounded_multiply(shifted, shifted)
-    square_head, square_rest = _add_product(square_head, square_rest, square, n_bases)
-    square_error = fused_multiply_add(shifted, shifted, -square)
-    square_rest = rounded_add(square_rest, rounded_multiply(square_error, _F(n_bases)))
-    return first, unit, head, rest, square_head, square_rest, _U(n_covered + n_bases)
+        mean, spread = value, rounded_add(value, -value)  # not a number if the value is infinite
+    else:
+        total = rounded_add(value, -mean)
+        part = rounded_add(total, -value)
+        lost = rounded_add(rounded_add(value, -rounded_add(total, -part)), rounded_add(-mean, -part))
+        deviation = rounded_add(total, rounded_add(lost, -mean_rest))
+        if deviation != _F(0):
+            share = _F(n_bases) / _F(n_now)
+            step = rounded_multiply(deviation, share)
+            mean, mean_rest = _add_pair(mean, mean_rest, step, fused_multiply_add(deviation, share, -step))
+            if unit == _F(0) or abs(deviation) > rounded_multiply(unit, _F(2.0**30)):
+                larger = _power_of_two(deviation)
+                ratio = unit / larger
+                spread = rounded_multiply(rounded_multiply(spread, ratio), ratio)
+                spread_rest = rounded_multiply(rounded_multiply(spread_rest, ratio), ratio)
+                unit = larger
+            scaled = deviation / unit
+            square = rounded_multiply(scaled, scaled)
+            weight = rounded_multiply(_F(n_covered), share)
+            product = rounded_multiply(square, weight)
+            spread, spread_rest = _add_pair(spread, spread_rest, product, fused_multiply_add(square, weight, -product))
+    return mean, mean_rest, unit, spread, spread_rest, n_now
 
 
 @njit(nogil=True)
 def std_finish(state, window_size, default):
     """The standard deviation of a sample (n - 1): 0 of one base, the default of none."""
-    if _counts(default, state[6], window_size):
-        state = std_update(state, default, _U(window_size - state[6]))
+    if _counts(default, state[5], window_size):
+        state = std_update(state, default, _U(window_size - state[5]))
     answer = default
-    if state[6] == _U(1):
-        answer = rounded_add(state[0], -state[0])  # 0, unless the value is no number
-    elif state[6] > _U(1):
-        answer = state[1] * _F(math.sqrt(_spread(state) / _F(state[6] - _U(1))))
-        if state[1] == _F(0):
-            answer = state[2]  # all values are the first one; or none of them is a number
+    if state[5] != _U(0):
+        answer = rounded_add(state[3], state[4])
+        if answer > _F(0):  # neither 0 nor what is not a number
+            answer = rounded_multiply(_F(math.sqrt(answer / _F(state[5] - _U(1)))), state[2])
     return _F(answer)
-
-
-@njit(nogil=True)
-def _spread(state):
-    """Sum of squares - (sum)**2 / n, in pairs of float32 throughout: the two may agree in most of their digits."""
-    _, _, head, rest, square_head, square_rest, n_covered = state
-    count = _F(n_covered)
-    square = rounded_multiply(head, head)
-    square_error = fused_multiply_add(head, head, -square)
-    square_error = fused_multiply_add(rounded_multiply(_F(2), head), rest, square_error)
-    quotient = square / count
-    quotient_error = rounded_add(fused_multiply_add(-quotient, count, square), square_error) / count
-    spread = rounded_add(rounded_add(square_head, -quotient), rounded_add(square_rest, -quotient_error))
-    if spread < _F(0):  # not max(): it would make 0 of what is no number
-        spread = _F(0)
-    return spread
 
 
 def builtin_statistics() -> dict[str, Statistic]:
