@@ -10,10 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bigwig_numba import collection
 from bigwig_numba.errors import ChromNotFoundError, ConfigError, WindowError
 from bigwig_numba.regions import (
-    STANDARD_CHROMOSOMES,
     clip_to_chromosomes,
     fold_by_chromosome,
     pad,
@@ -161,9 +159,6 @@ class TestStandardChromosomes:
         names = ["chr1", "22", "chrX", "chrM", "MT", "chrUn_KI270302v1", "chr6_GL000250v2_alt", "chr23", "hs37d5"]
         frame = region_frame([(name, 0, 1) for name in names])
         assert standard_chromosomes(frame)["chrom"].tolist() == names[:5]
-
-    def test_means_what_it_means_to_collections(self) -> None:
-        assert STANDARD_CHROMOSOMES == collection.STANDARD_CHROMOSOMES
 
     def test_takes_the_names_of_another_genome(self) -> None:
         frame = region_frame([("chrIV", 0, 1), ("chr1", 0, 1)])

@@ -7,15 +7,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from ..collection import STANDARD_CHROMOSOMES
 from ..errors import ChromNotFoundError, ConfigError
 from .frames import as_regions, check_integer
 
 __all__ = ["STANDARD_CHROMOSOMES", "Split", "fold_by_chromosome", "split_by_chromosome", "standard_chromosomes"]
-
-# The human ones, as BigWigCollection counts them too.
-STANDARD_CHROMOSOMES = frozenset(
-    prefix + name for prefix in ("chr", "") for name in (*map(str, range(1, 23)), "X", "Y", "M", "MT")
-)
 
 
 @dataclass(frozen=True, slots=True)
