@@ -381,9 +381,13 @@ def inflate_lane(
             decoding, more = False, False
 
         remaining, distance = _U(0), _U(0)
+        # One turn takes 48 bits at most, so the three words do without a refill within it.
+        incoming = following
+        if decoding:
+            incoming = data[base + _W(least(add(index, _U(1)), last_word))]
         while vote_any(decoding):
             if decoding:
-                count, low_word, high_word = _U(1), _U(0), _U(0)
+                count, low_word, high_word, moved = _U(1), _U(0), _U(0), False
                 if remaining == _U(0):
                     bits = funnel_right(high, low, bit)
                     length, place, first_length_symbol = look_up(
@@ -400,10 +404,10 @@ def inflate_lane(
                             if low_word > _U(29):
                                 status = NO_SUCH_CODE
                             remaining, extra = match_length(sub(low_word, _U(1)), shr(bits, length))
-                            low, high, following, index, bit = _refill(
-                                data, base, last_word, low, high, following, index, add(bit, extra)
-                            )
+                            bit = add(bit, extra)
                             bits = funnel_right(high, low, bit)
+                            if bit >= _U(32):
+                                bits = funnel_right(following, high, bit)
                             length, place, _ = look_up(bits, distance_limits, words, _DISTANCE_WORDS, lane, n_lanes)
                             if place >= n_distance_codes:
                                 status, place = NO_SUCH_CODE, _U(0)
@@ -414,7 +418,12 @@ def inflate_lane(
                                 distance = position  # the copy below must stay inside of the output
                                 if status == GOOD:
                                     status = DISTANCE_BEFORE_START
-                    low, high, following, index, bit = _refill(data, base, last_word, low, high, following, index, bit)
+                    if bit >= _U(32):
+                        bit, index = sub(bit, _U(32)), add(index, _U(1))
+                        low, high, following, moved = high, following, incoming, True
+                        if bit >= _U(32):  # a match of more than 32 bits
+                            bit, index = sub(bit, _U(32)), add(index, _U(1))
+                            low, high, following = high, following, data[base + _W(least(index, last_word))]
                 place = shr(position, _U(2))
                 filled = band(position, _U(3))
                 if remaining != _U(0):
@@ -446,6 +455,8 @@ def inflate_lane(
                     if shr(now, _U(6)) != shr(place, _U(6)) and stop != _U(0xFFFFFFFF):  # noqa: SIM102
                         if _has_passed(output, output_base, words, lane, n_lanes, now, stop, big_endian):
                             stopped, decoding, more = True, False, False
+                if moved:  # not up there: a load in that branch would be waited for at once
+                    incoming = data[base + _W(least(add(index, _U(1)), last_word))]
                 if status != GOOD:
                     decoding, more = False, False
     if live and status == GOOD and not stopped:
