@@ -1,8 +1,8 @@
 """Launch Numba's CUDA kernels through CuPy, and keep their machine code on disk.
 
-Numba compiles; it does not launch: its launch costs about 30 microseconds per array argument, and a small batch takes three
-launches of five arrays and more. Kernels of this package are kept in the user's cache folder, under a name that changes
-with any of their source files, so that a second process need not compile.
+Numba compiles; it does not launch: its launch costs about 30 microseconds per array argument, and a small batch takes
+three launches of five arrays and more. Kernels of this package are kept in the user's cache folder, under a name that
+changes with any of their source files, so that a second process need not compile.
 """
 
 from __future__ import annotations
