@@ -8,7 +8,7 @@ import functools
 import numpy as np
 from numba import njit
 
-from .inflate.table import inflate, make_tables
+from .inflate.table import copy_bytes, inflate, make_tables
 from .sections import check_section, follows, item_end, item_start, item_value, section_type, word_at
 from .statistics import Statistic
 from .statuses import ITEMS_OUT_OF_ORDER
@@ -30,7 +30,7 @@ def inflate_range(
                 data, offset, size, output, start, capacities[block], stops[block], big_endian[block], verify, tables
             )
         else:
-            output[start : start + size] = data[offset : offset + size]
+            copy_bytes(output, start, data, offset, size)
         counts[block] = 0
         if status == 0:
             status, counts[block] = check_section(

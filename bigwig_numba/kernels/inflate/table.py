@@ -108,6 +108,20 @@ def make_tables():
 
 
 @njit(nogil=True, cache=True)
+def _fill(array, first, last, value):
+    """``array[first:last] = value``, which Numba takes ten times as long to compile."""
+    for place in range(first, last):
+        array[place] = value
+
+
+@njit(nogil=True, cache=True)
+def copy_bytes(output, target, data, position, n_bytes):
+    """``output[target : target + n_bytes] = data[position : position + n_bytes]``, likewise."""
+    for place in range(n_bytes):
+        output[target + place] = data[position + place]
+
+
+@njit(nogil=True, cache=True)
 def _reverse(code, length):
     """The lowest ``length`` bits of a code in reverse: codes come highest bit first, an index has the lowest first."""
     code = (code & 0x5555) << 1 | (code >> 1) & 0x5555
@@ -131,7 +145,7 @@ def _is_valid_code(longest, counts, may_be_single):
 @njit(nogil=True, cache=True)
 def build_table(lengths, first, n_symbols, entries, table, table_bits, may_be_single, next_code, counts):
     """Fill a table from code lengths ``lengths[first : first + n_symbols]``; false where they make no code."""
-    counts[:] = 0
+    _fill(counts, 0, 16, 0)
     for symbol in range(n_symbols):
         counts[lengths[first + symbol]] += 1
     counts[0] = 0
@@ -145,7 +159,7 @@ def build_table(lengths, first, n_symbols, entries, table, table_bits, may_be_si
         return False
     size = 1 << table_bits
     if longest <= 1:  # an incomplete code: bits that are no code must find an exception
-        table[:size] = np.uint32(EXCEPTION)
+        _fill(table, 0, size, np.uint32(EXCEPTION))
     second_bits = longest - table_bits
     if second_bits > 0:
         # Codes over table_bits are the numerically last: their prefixes run up to the end of the prefix space.
@@ -176,11 +190,11 @@ def build_table(lengths, first, n_symbols, entries, table, table_bits, may_be_si
 @njit(nogil=True, cache=True)
 def _build_fixed(tables):
     literal_table, distance_table, lengths, next_code, counts = tables[:5]
-    lengths[0:144] = 8
-    lengths[144:256] = 9
-    lengths[256:280] = 7
-    lengths[280:288] = 8
-    lengths[288:320] = 5
+    _fill(lengths, 0, 144, 8)
+    _fill(lengths, 144, 256, 9)
+    _fill(lengths, 256, 280, 7)
+    _fill(lengths, 280, 288, 8)
+    _fill(lengths, 288, 320, 5)
     build_table(lengths, 0, 288, _LITERAL_ENTRIES, literal_table, LITERAL_BITS, False, next_code, counts)
     build_table(lengths, 288, 32, _DISTANCE_ENTRIES, distance_table, DISTANCE_BITS, False, next_code, counts)
 
@@ -196,7 +210,7 @@ def _read_dynamic_codes(data, position, end, buffer, n_bits, tables):
     n_bits -= 14
     if n_literal > MOST_LITERAL_CODES or n_distance > MOST_DISTANCE_CODES:
         return TOO_MANY_CODES, position, buffer, n_bits
-    lengths[0:19] = 0
+    _fill(lengths, 0, 19, 0)
     for place in range(n_lengths):
         if place == 12:  # 14 + 3 * 12 bits are used up: refill, once
             buffer |= load_64(data, position) << _U(n_bits)
@@ -370,7 +384,7 @@ def _copy_stored(data, position, end, buffer, n_bits, output, target, capacity_e
         return INPUT_EXHAUSTED, position, target
     if target + length > capacity_end:
         return OUTPUT_FULL, position, target
-    output[target : target + length] = data[position : position + length]
+    copy_bytes(output, target, data, position, length)
     return GOOD, position + length, target + length
 
 
