@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Callable
 from typing import Any
 
@@ -19,7 +20,7 @@ POISON = 0xAA
 COMPARED_AT_ONCE = 4096  # blocks
 
 
-class _GpuRun:
+class _GpuRun(abc.ABC):
     """What the decoders share: timing by events, and comparing every byte."""
 
     name: str
@@ -29,9 +30,9 @@ class _GpuRun:
         self.slot = capacity + launch.SLACK_WORDS * 4
         self.output = cupy.empty(n_blocks * self.slot, np.uint8)
 
+    @abc.abstractmethod
     def start(self, copy: int) -> None:
         """Decompress the blocks of this copy; nothing is waited for."""
-        raise NotImplementedError
 
     def time(self, repeats: int) -> float:
         """Median milliseconds of a run, by events; the first runs are not counted."""
