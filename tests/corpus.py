@@ -290,6 +290,12 @@ def overlapping_sections() -> Recipe:
     return Recipe({"chr1": 1_000}, sections)
 
 
+def overlap_across_an_empty_section() -> Recipe:
+    """The same, with a section without items between those that overlap; files hold sections by start and end."""
+    sections = overlapping_sections().sections
+    return Recipe({"chr1": 1_000}, [*sections, empty_section("chr1", 1, 0, 901)])
+
+
 def boxes_out_of_order() -> Recipe:
     """R tree leaves whose boxes reach into the neighbouring chromosomes, so that their starts are not in file order."""
     ids = {name: row for row, name in enumerate(SIZES)}
@@ -309,6 +315,7 @@ DISORDERED: dict[str, Callable[[], Recipe]] = {
     "overlapping items": overlapping_items,
     "unsorted items": unsorted_items,
     "overlapping sections": overlapping_sections,
+    "overlap across an empty section": overlap_across_an_empty_section,
     "leaves whose boxes are out of order": boxes_out_of_order,
     "items past the chromosome's end": past_the_end,
 }

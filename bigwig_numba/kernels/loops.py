@@ -43,7 +43,7 @@ def inflate_range(
 def check_neighbours(first, last, words, bases, counts, big_endian, block_follows, statuses):
     """Blocks of a file must not overlap either; only the status tells, as neighbours are being looked at."""
     for block in range(first, last):
-        if block_follows[block] and statuses[block] == 0:
+        if block_follows[block] and counts[block] > 0:
             previous = block - 1
             while counts[previous] == 0 and block_follows[previous]:  # an empty one says nothing
                 previous -= 1

@@ -19,8 +19,8 @@ array            shape     dtype    what
 ===============  ========  =======  ==========================================================================
 data             (N / 4,)  uint32   compressed bytes, each stream from a word of its own
 output           (W,)      uint32   a slot per stream, from a word of its own, of its capacity and 4 bytes more
-literal_table    (1024,)   uint32   entry by the next 10 bits; 0 where the code is longer, or none
-distance_table   (256,)    uint32   entry by the next 8 bits, likewise
+literal_table    (1024,)   uint32   entry by the next 10 bits; LONG where the code is longer, or none
+distance_table   (256,)    uint32   entry by the next 8 bits; 0 where the code is longer, or none
 ring             (4096,)   uint8    the last 4,096 bytes of output
 staged           (64,)     uint32   the next words of input
 symbols          (320,)    uint8    symbols in the order of their codes, as in ``lane``
@@ -28,7 +28,7 @@ words            (96,)     uint32   per code length: literal/length [0, 16), dis
 lengths          (320,)    uint8    code lengths
 ===============  ========  =======  ==========================================================================
 
-All but the first two are in shared memory, one of each per warp: 10 KB.
+All but the first two are in shared memory, one of each per warp: 10 KB. What is in an entry stands in ``warp_layout``.
 
 With one lane the same source is a plain decoder, which is how it is tested on a machine without a GPU.
 """
