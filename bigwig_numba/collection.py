@@ -4,39 +4,28 @@ from __future__ import annotations
 
 import itertools
 import logging
-import operator
-import os
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
-from tqdm.auto import tqdm
 
+from .arguments import dtype_name, integer, number, positions, track_numbers
+from .chromosome_names import STANDARD_CHROMOSOMES, sorted_chromosomes
 from .engine.choose import choose_engine
 from .engine.reduction import Reduction
-from .engine.store import SourceTable
-from .errors import ChromNotFoundError, ConfigError, StorageError, WindowError
-from .index import FileIndex, read_file_index
+from .engine.sources import SourceTable
+from .errors import ChromNotFoundError, ConfigError, StorageError
 from .kernels.statistics import Statistic, get_statistic
-from .plan import MAX_POSITION, ReadPlan, TrackTable, plan_windows
+from .opening import PathLike, find_paths, open_files
+from .plan import ReadPlan, TrackTable, plan_windows
 from .scale import scales_of_paths
-from .storage import ByteSource, list_files, open_source
 
 __all__ = ["BigWigCollection"]
 
 logger = logging.getLogger(__name__)
 
-PathLike = str | os.PathLike[str]
 Include = Literal["all", "standard"] | str | Iterable[str]
-
-MAX_CONCURRENT_OPENS = 16  # files whose index is read at one time
-MANY_FILES = 32  # from here on a progress bar is worth its line
-STANDARD_CHROMOSOMES = frozenset(
-    prefix + name for prefix in ("chr", "") for name in (*map(str, range(1, 23)), "X", "Y", "M", "MT")
-)
 
 
 class BigWigCollection:
@@ -105,10 +94,10 @@ class BigWigCollection:
         device: str = "auto",
         storage_options: dict[str, Any] | None = None,
     ) -> None:
-        if first_n_files is not None and _integer(first_n_files, "first_n_files") < 1:
+        if first_n_files is not None and integer(first_n_files, "first_n_files") < 1:
             message = f"first_n_files is {first_n_files}, expected 1 or more, or None for all"
             raise ConfigError(message, argument="first_n_files", value=first_n_files)
-        paths = _find_paths(bigwig_path, file_extensions, crawl=crawl, storage_options=storage_options)
+        paths = find_paths(bigwig_path, file_extensions, crawl=crawl, storage_options=storage_options)
         paths = (sorted(paths) if sort else paths)[:first_n_files]
         self._open(paths, scales_of_paths(paths, scale), device, storage_options)
 
@@ -124,7 +113,7 @@ class BigWigCollection:
         self._requested_device = device
         self._storage_options = storage_options
         self._engine = choose_engine(device)
-        sources, indexes = _open_files(paths, storage_options)
+        sources, indexes = open_files(paths, storage_options)
         self._sources: SourceTable | None = SourceTable(sources)
         self._name = f"collection of {sources[0].url}" + (f" and {len(paths) - 1} more" if len(paths) > 1 else "")
         self._tracks = TrackTable.from_indexes(indexes)
@@ -185,12 +174,12 @@ class BigWigCollection:
             What a window needs of a file is damaged.
         """
         sources = self._open_sources()
-        files = None if track_indices is None else _track_indices(track_indices)
+        files = None if track_indices is None else track_numbers(track_indices)
         plan = self._plan(chromosomes, start, end, window_size=window_size, files=files)
         reduction = Reduction(
             statistic=get_statistic(statistic),
-            default_value=_number(default_value, "default_value"),
-            dtype=_dtype_name(dtype),
+            default_value=number(default_value, "default_value"),
+            dtype=dtype_name(dtype),
             scales=self._scales if files is None else self._scales[files],
         )
         if out is not None:
@@ -203,9 +192,9 @@ class BigWigCollection:
         return plan_windows(
             self._tracks,
             self._chromosome_rows(chromosomes),
-            starts=_positions(start, "start"),
-            ends=_positions(end, "end"),
-            window_size=_integer(window_size, "window_size"),
+            starts=positions(start, "start"),
+            ends=positions(end, "end"),
+            window_size=integer(window_size, "window_size"),
             track_indices=files,
             team=self._engine.team,
         )
@@ -224,7 +213,7 @@ class BigWigCollection:
             raise ConfigError(message, argument="chromosomes", value=chromosomes) from None
         unknown = np.flatnonzero(rows < 0)
         if len(unknown):
-            known = _sorted_chromosomes(self._rows)
+            known = sorted_chromosomes(self._rows)
             raise ChromNotFoundError.for_name(str(names[unknown[0]]), known, url=self._name)
         return rows
 
@@ -271,13 +260,13 @@ class BigWigCollection:
             names &= STANDARD_CHROMOSOMES
         elif include != "all":
             names &= {include} if isinstance(include, str) else set(include)
-        return _sorted_chromosomes(names - ({exclude} if isinstance(exclude, str) else set(exclude or ())))
+        return sorted_chromosomes(names - ({exclude} if isinstance(exclude, str) else set(exclude or ())))
 
     @property
     def chromosome_sizes(self) -> dict[str, int]:
         """Name to length in bases, in natural order; the largest length where files disagree."""
         lengths = self._tracks.chromosome_lengths
-        return {name: int(lengths[self._rows[name]]) for name in _sorted_chromosomes(self._rows)}
+        return {name: int(lengths[self._rows[name]]) for name in sorted_chromosomes(self._rows)}
 
     @property
     def device(self) -> str:
@@ -330,132 +319,3 @@ class BigWigCollection:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._open(**state)
-
-
-def _find_paths(
-    bigwig_path: PathLike | Iterable[PathLike],
-    file_extensions: Sequence[str],
-    *,
-    crawl: bool,
-    storage_options: dict[str, Any] | None,
-) -> list[str]:
-    """The files that a path, a directory, a glob, or a list of them stands for; at least one."""
-    places = [bigwig_path] if isinstance(bigwig_path, str | os.PathLike) else bigwig_path
-    extensions = (file_extensions,) if isinstance(file_extensions, str) else tuple(file_extensions)
-    try:
-        places = [os.fspath(place) for place in places]
-    except TypeError as error:
-        message = f"bigwig_path must be a path or a list of paths ({error})"
-        raise ConfigError(message, argument="bigwig_path", value=bigwig_path) from None
-    paths = [
-        path
-        for place in places
-        for path in list_files(place, extensions=extensions, crawl=crawl, storage_options=storage_options)
-    ]
-    if not paths:
-        message = f"No BigWig file found in {bigwig_path!r}; in directories, names that end in {extensions} count"
-        raise ConfigError(message, argument="bigwig_path", value=bigwig_path)
-    return paths
-
-
-def _open_files(
-    paths: Sequence[str], storage_options: dict[str, Any] | None
-) -> tuple[list[ByteSource], list[FileIndex]]:
-    """Open files and read their indexes, many at a time; if one fails, all are closed again."""
-    with ThreadPoolExecutor(min(len(paths), MAX_CONCURRENT_OPENS)) as executor:
-        futures = [executor.submit(_open_file, path, storage_options) for path in paths]
-        hidden = None if len(paths) >= MANY_FILES else True  # None: shown on a terminal only
-        try:
-            opened = [future.result() for future in tqdm(futures, desc="Opening BigWig files", disable=hidden)]
-        except BaseException:
-            executor.shutdown(cancel_futures=True)
-            _close_all(futures)
-            raise
-    return [source for source, _ in opened], [index for _, index in opened]
-
-
-def _open_file(path: str, storage_options: dict[str, Any] | None) -> tuple[ByteSource, FileIndex]:
-    source = open_source(path, storage_options=storage_options)
-    try:
-        return source, read_file_index(source)
-    except BaseException:
-        source.close()
-        raise
-
-
-def _close_all(futures: Iterable[Future[tuple[ByteSource, FileIndex]]]) -> None:
-    for future in futures:
-        if not future.cancelled() and future.exception() is None:
-            future.result()[0].close()
-
-
-def _sorted_chromosomes(names: Iterable[str]) -> list[str]:
-    """Natural order, standard chromosomes first: chr1, chr2, chr10, chrX, chr1_random."""
-
-    def key(name: str) -> tuple[bool, list[tuple[bool, int, str]]]:
-        pieces = re.split(r"(\d+)", name)
-        return name not in STANDARD_CHROMOSOMES, [(not p.isdigit(), int(p) if p.isdigit() else 0, p) for p in pieces]
-
-    return sorted(names, key=key)
-
-
-def _positions(values: Any, argument: str) -> npt.NDArray[np.int64]:
-    """A new (S,) int64 array. Whole numbers may come as floats, as pandas has them in a column with gaps."""
-    array = _sequence(values, argument, kinds="iuf")
-    if array.dtype.kind != "i":
-        in_range = (array >= -MAX_POSITION) & (array <= MAX_POSITION)  # no NaN is
-        rows = np.flatnonzero(~(in_range & (array == np.trunc(array)))).tolist()
-        if rows:
-            raise WindowError(f"{argument} is no whole number, or out of range, in rows {rows[:10]}", rows=rows)
-    return array.astype(np.int64)
-
-
-def _track_indices(values: Any) -> npt.NDArray[np.int64]:
-    return _sequence(values, "track_indices", kinds="iu").astype(np.int64)
-
-
-def _sequence(values: Any, argument: str, *, kinds: str) -> npt.NDArray[Any]:
-    """A one-dimensional array of numbers of these kinds."""
-    try:
-        array = np.asarray(values)
-        if array.dtype == object:  # a row of a data frame with columns of several types
-            array = np.asarray(array.tolist())
-    except (TypeError, ValueError) as error:  # CuPy's arrays, ragged lists
-        message = f"{argument} must be a sequence of whole numbers on the host ({error})"
-        raise ConfigError(message, argument=argument, value=values) from None
-    if array.ndim == 1 and array.size == 0:
-        return np.empty(0, dtype=np.int64)
-    if array.ndim != 1 or array.dtype.kind not in kinds:
-        found = f"{type(values).__name__} of {array.ndim} dimensions and type {array.dtype}"
-        message = f"{argument} must be a sequence of whole numbers, not {found}"
-        raise ConfigError(message, argument=argument, value=values)
-    return array
-
-
-def _integer(value: Any, argument: str) -> int:
-    try:
-        if isinstance(value, bool | np.bool_):
-            raise TypeError("it is a truth value")
-        return operator.index(value)
-    except TypeError as error:
-        message = f"{argument} is {value!r}, expected a whole number ({error})"
-        raise ConfigError(message, argument=argument, value=value) from None
-
-
-def _number(value: Any, argument: str) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(
-            f"{argument} is {value!r}, expected a number ({error})", argument=argument, value=value
-        ) from None
-
-
-def _dtype_name(dtype: Any) -> str:
-    """The name of a type: as given, or as NumPy (and ml_dtypes) call it."""
-    if isinstance(dtype, str):
-        return dtype
-    try:
-        return str(np.dtype(dtype).name)
-    except TypeError as error:
-        raise ConfigError(f"dtype is {dtype!r}, which is no type ({error})", argument="dtype", value=dtype) from None

@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bigwig_numba import cli
+from bigwig_numba.cli.arguments import positive_integer
 from bigwig_numba.demo import _draw_batches
 from bigwig_numba.example_data import ExampleData, example_data
 from bigwig_numba.version import __version__
@@ -194,7 +195,7 @@ def test_interruption_is_status_130(run: Run, monkeypatch: pytest.MonkeyPatch) -
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "run_demo", interrupt)
+    monkeypatch.setattr("bigwig_numba.cli.demo.run_demo", interrupt)
     assert run("demo") == (130, "", "interrupted\n")
 
 
@@ -215,7 +216,7 @@ def test_version_and_help_are_to_the_point(run: Run) -> None:
 
 
 def test_large_numbers_may_have_separators() -> None:
-    assert cli._positive_integer("16,384") == cli._positive_integer("16_384") == 16_384
+    assert positive_integer("16,384") == positive_integer("16_384") == 16_384
 
 
 sizes = st.dictionaries(st.sampled_from(["chr1", "chr2", "chrX", "chrM"]), st.integers(1, 10**12), min_size=1)

@@ -20,7 +20,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bigwig_numba import collection as collection_module
+from bigwig_numba import opening
 from bigwig_numba.collection import BigWigCollection
 from bigwig_numba.errors import ChromNotFoundError, ConfigError, FormatError, StorageError, WindowError
 from tests.bigwig_writer import bedgraph, fixed_step, write_bigwig
@@ -140,13 +140,13 @@ def test_no_paths_are_refused(paths: Any) -> None:
 
 def test_if_one_file_fails_all_others_are_closed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[Any] = []
-    open_source = collection_module.open_source
+    open_source = opening.open_source
 
     def remember(*arguments: Any, **options: Any) -> Any:
         opened.append(open_source(*arguments, **options))
         return opened[-1]
 
-    monkeypatch.setattr(collection_module, "open_source", remember)
+    monkeypatch.setattr(opening, "open_source", remember)
     with pytest.raises(FormatError, match=r"notes\.txt"):
         BigWigCollection([*(folder / name for name in TRACKS), folder / "liver/notes.txt"], sort=False, device="cpu")
     assert len(opened) == 4
@@ -160,7 +160,7 @@ def test_many_files_open_with_a_progress_bar_on_a_terminal(
     screen = io.StringIO()
     monkeypatch.setattr(screen, "isatty", lambda: terminal, raising=False)
     monkeypatch.setattr(sys, "stderr", screen)
-    monkeypatch.setattr(collection_module, "MANY_FILES", many)
+    monkeypatch.setattr(opening, "MANY_FILES", many)
     BigWigCollection(folder, device="cpu")
     assert ("Opening BigWig files: 100%" in screen.getvalue()) is shown
 

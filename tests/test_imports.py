@@ -19,7 +19,7 @@ ORDER = [
     *("bbi", "ranges", "retries", "storage", "index"),
     *("kernels", "plan", "engine"),
     *("binning", "zooms", "bigwig"),
-    *("scale", "collection"),
+    *("scale", "chromosome_names", "arguments", "opening", "collection"),
     *("regions", "write"),
     *("example_genome", "example_data", "plot", "demo"),
     "benchmarks",

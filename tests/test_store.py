@@ -14,7 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bigwig_numba.engine.store import MAX_CONCURRENT_SOURCES, SourceTable, fetch_blocks
+from bigwig_numba.engine.remote import MAX_CONCURRENT_SOURCES
+from bigwig_numba.engine.sources import SourceTable
+from bigwig_numba.engine.store import fetch_blocks
 from bigwig_numba.errors import FormatError, StorageError
 from bigwig_numba.parallel import ThreadTeam
 from bigwig_numba.plan import ReadPlan

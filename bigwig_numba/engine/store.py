@@ -10,25 +10,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import overload
 
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import FormatError, StorageError
+from ..errors import FormatError
 from ..kernels.gather import copy_blocks
 from ..parallel import ThreadTeam
 from ..plan import ReadPlan
 from ..storage import ByteSource
+from .remote import read_unmapped
+from .sources import SourceTable
 
-__all__ = ["CompressedBlocks", "SourceTable", "fetch_blocks"]
+__all__ = ["CompressedBlocks", "fetch_blocks"]
 
 ALIGNMENT = 16  # bytes; decoders load words of up to 16
 PADDING = 32  # zero bytes after a block, at least: what the CPU's decoder may read ahead
-MAX_CONCURRENT_SOURCES = 16  # remote files read from at one time
 SMALLEST_PIECE = 256  # blocks of some 4 KB: about 0.1 ms, below which a thread costs more than it does
 
 
@@ -49,51 +48,6 @@ class CompressedBlocks:
     data: npt.NDArray[np.uint8]
     offsets: npt.NDArray[np.int64]
     sizes: npt.NDArray[np.int64]
-
-
-class SourceTable(Sequence[ByteSource]):
-    """Files in track order, and where their bytes are: looked up once, not in each batch.
-
-    It keeps memory maps alive, so that no copy out of them can meet a file that was closed meanwhile.
-
-    Parameters
-    ----------
-    sources
-        One per file.
-
-    Attributes
-    ----------
-    sizes
-        (T,) int64, bytes of each file.
-    mapped
-        (T,) bool, whether the file is mapped into memory.
-    addresses
-        (T,) uint64, where in memory; 0 if it is not.
-    """
-
-    def __init__(self, sources: Sequence[ByteSource]) -> None:
-        self._sources = tuple(sources)
-        self._memories = [source.memory for source in self._sources]
-        self.sizes = np.array([source.size for source in self._sources], dtype=np.int64)
-        self.mapped = np.array([memory is not None for memory in self._memories], dtype=np.bool_)
-        self.addresses = np.array(
-            [0 if memory is None else memory.ctypes.data for memory in self._memories], dtype=np.uint64
-        )
-
-    @overload
-    def __getitem__(self, index: int) -> ByteSource: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[ByteSource]: ...
-    def __getitem__(self, index: int | slice) -> ByteSource | Sequence[ByteSource]:
-        return self._sources[index]
-
-    def __len__(self) -> int:
-        return len(self._sources)
-
-    def close(self) -> None:
-        """Close all files."""
-        for source in self._sources:
-            source.close()
 
 
 def fetch_blocks(
@@ -135,7 +89,7 @@ def fetch_blocks(
         data=allocate(int(ends[-1]) if plan.n_blocks else 0, np.uint8), offsets=ends - slots, sizes=plan.block_sizes
     )
     addresses = table.addresses[plan.block_tracks] + plan.block_offsets.astype(np.uint64)
-    held = _read_unmapped(plan, table, addresses)
+    held = read_unmapped(plan, table, addresses)
     arguments = (blocks.data, blocks.offsets, blocks.sizes, ends, addresses)
     if team is None:
         copy_blocks(0, plan.n_blocks, *arguments)
@@ -162,57 +116,3 @@ def _check_ranges(plan: ReadPlan, table: SourceTable) -> None:
             url=source.url,
             offset=offset,
         )
-
-
-def _read_unmapped(plan: ReadPlan, table: SourceTable, addresses: npt.NDArray[np.uint64]) -> list[bytes]:
-    """Read the blocks of files that are not mapped, and write to ``addresses`` where they are.
-
-    Returns
-    -------
-    list of bytes
-        What the addresses point into.
-    """
-    jobs = list(_unmapped_blocks(plan, table))
-    if not jobs:
-        return []
-
-    def read(job: tuple[ByteSource, npt.NDArray[np.intp]]) -> bytes:
-        source, blocks = job
-        return _read_joined(source, plan.block_offsets[blocks], plan.block_sizes[blocks])
-
-    if len(jobs) == 1:
-        held = [read(jobs[0])]
-    else:
-        with ThreadPoolExecutor(min(len(jobs), MAX_CONCURRENT_SOURCES)) as executor:
-            held = list(executor.map(read, jobs))
-    for (_, blocks), data in zip(jobs, held, strict=True):
-        sizes = plan.block_sizes[blocks]
-        start = np.frombuffer(data, dtype=np.uint8).ctypes.data
-        addresses[blocks] = (start + np.cumsum(sizes) - sizes).astype(np.uint64)
-    return held
-
-
-def _unmapped_blocks(plan: ReadPlan, table: SourceTable) -> Iterator[tuple[ByteSource, npt.NDArray[np.intp]]]:
-    """Each file that is not mapped and that the plan needs, with its blocks."""
-    blocks = np.flatnonzero(~table.mapped[plan.block_tracks])
-    if len(blocks) == 0:
-        return
-    blocks = blocks[np.argsort(plan.block_tracks[blocks], kind="stable")]
-    tracks = plan.block_tracks[blocks]
-    for part in np.split(blocks, np.flatnonzero(np.diff(tracks)) + 1):
-        yield table[int(plan.block_tracks[part[0]])], part
-
-
-def _read_joined(source: ByteSource, offsets: npt.NDArray[np.int64], sizes: npt.NDArray[np.int64]) -> bytes:
-    """Many ranges of one file, one after another."""
-    parts = source.read_ranges(offsets, sizes)
-    lengths = np.fromiter(map(len, parts), dtype=np.int64, count=len(parts))
-    if not np.array_equal(lengths, sizes):
-        missing = [(int(offsets[i]), int(sizes[i])) for i in range(len(sizes)) if lengths[i : i + 1] != sizes[i]]
-        raise StorageError(
-            f"{source.url}: {len(missing)} of {len(sizes)} byte ranges came back with another length than was asked "
-            f"for, first {missing[0][1]:,} bytes at byte {missing[0][0]:,}",
-            url=source.url,
-            ranges=missing,
-        )
-    return b"".join(parts)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from ..collection import STANDARD_CHROMOSOMES
+from ..chromosome_names import STANDARD_CHROMOSOMES
 from ..errors import ChromNotFoundError, ConfigError
 from .frames import as_regions, check_integer
 

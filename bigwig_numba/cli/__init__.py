@@ -1,0 +1,5 @@
+"""The command line: a module per command, ``program`` for what they share."""
+
+from .program import main
+
+__all__ = ["main"]
