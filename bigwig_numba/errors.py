@@ -6,6 +6,7 @@
     ├ FormatError(ValueError)          the bytes are not what the format says
     │   └ BlockDecodeError             one block cannot be decoded
     ├ StorageError(OSError)            bytes cannot be had
+    │   └ StaleFileError               a remote file is not the one that was opened
     ├ ChromNotFoundError(KeyError)     no chromosome of that name
     ├ WindowError(ValueError)          rows of a query that make no sense
     ├ ConfigError(ValueError)          an argument that makes no sense
@@ -29,6 +30,7 @@ __all__ = [
     "ConfigError",
     "DeviceError",
     "FormatError",
+    "StaleFileError",
     "StorageError",
     "WindowError",
     "WorkerError",
@@ -128,6 +130,10 @@ class StorageError(BigWigError, OSError):
         super().__init__(message)
         self.url = url
         self.ranges = tuple(ranges)
+
+
+class StaleFileError(StorageError):
+    """A remote file changed while it was open. What was read before is of the old version; open it again."""
 
 
 class ChromNotFoundError(BigWigError, KeyError):

@@ -204,6 +204,7 @@ class _Reader:
         self._source = source
         self._pieces: list[tuple[int, bytes]] = [(0, source.read_up_to(0, FIRST_READ))] if read_start else []
         self._landmarks = np.array([source.size], np.int64)
+        self._index_offset = 0
 
     def expect_parts(self, header: Header, zoom_headers: tuple[ZoomHeader, ...]) -> None:
         """Learn where parts of the file start, and so how far it makes sense to read on."""
@@ -217,6 +218,7 @@ class _Reader:
             *(offset for zoom in zoom_headers for offset in (zoom.data_offset, zoom.index_offset)),
         }
         self._landmarks = np.array([*sorted(start for start in starts if 0 < start < self.size), self.size], np.int64)
+        self._index_offset = header.index_offset
 
     def next_parts(self, offsets: Int64Array) -> Int64Array:
         """Where the next part of the file starts after each offset; the end of the file if none does."""
@@ -229,8 +231,10 @@ class _Reader:
         held = self._held(offset, size)
         if held is not None:
             return held
-        ahead = min(int(self.next_parts(np.array([offset]))[0]) - offset, LARGEST_READ_AHEAD)
-        piece = self._source.read_up_to(offset, max(size, ahead))
+        stop = int(self.next_parts(np.array([offset]))[0])
+        if stop == self._index_offset:  # some writers have the chromosomes just before it: both in one request
+            stop = int(self.next_parts(np.array([stop]))[0])
+        piece = self._source.read_up_to(offset, max(size, min(stop - offset, LARGEST_READ_AHEAD)))
         self._pieces.append((offset, piece))
         return piece[:size]
 

@@ -6,9 +6,9 @@ together, with the bytes between them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -45,7 +45,12 @@ class CoalescedRanges:
 
 
 def coalesce_ranges(
-    offsets: Integers, sizes: Integers, *, max_gap: int = MAX_GAP, max_size: int = MAX_REQUEST
+    offsets: Integers,
+    sizes: Integers,
+    *,
+    max_gap: int = MAX_GAP,
+    max_size: int = MAX_REQUEST,
+    max_waste: float = math.inf,
 ) -> CoalescedRanges:
     """Merge ranges that lie close together into fewer requests.
 
@@ -57,6 +62,9 @@ def coalesce_ranges(
         Unwanted bytes between two ranges that are read rather than asked for separately.
     max_size
         Bytes of a request at most, except for a range that is larger by itself.
+    max_waste
+        Unwanted bytes in all, at most, as a part of the wanted ones. The smallest gaps are read first, as each saves
+        one request.
 
     Examples
     --------
@@ -68,18 +76,11 @@ def coalesce_ranges(
     stops = starts + np.asarray(sizes, np.int64)
     order = np.lexsort((stops, starts))  # by both: the requests must not depend on the order of the ranges
     sorted_starts, reached = starts[order], np.maximum.accumulate(stops[order])
-    after_gap = np.flatnonzero(sorted_starts[1:] - reached[:-1] > max_gap) + 1
-    bounds = [0, *after_gap.tolist(), len(starts)]
-
-    firsts: list[int] = []
-    for begin, end in pairwise(bounds):
-        while begin < end:
-            firsts.append(begin)
-            fitting = int(np.searchsorted(reached[begin:end], sorted_starts[begin] + max_size, "right"))
-            begin += max(fitting, 1)
-    first_of_request = np.asarray(firsts, np.int64)
+    apart = _gaps_not_read(sorted_starts, reached, max_gap=max_gap, max_waste=max_waste)
+    bounds = np.concatenate(([0], np.flatnonzero(apart) + 1, [len(starts)])) if len(starts) else np.zeros(1, np.int64)
+    first_of_request = _split_large(bounds, sorted_starts, reached, max_size)
     request_offsets = sorted_starts[first_of_request]
-    request_ends = np.maximum.reduceat(stops[order], first_of_request) if firsts else first_of_request
+    request_ends = np.maximum.reduceat(stops[order], first_of_request) if len(starts) else first_of_request
     requests = np.empty(len(starts), np.int64)
     requests[order] = np.searchsorted(first_of_request, np.arange(len(starts)), "right") - 1
     return CoalescedRanges(
@@ -88,3 +89,34 @@ def coalesce_ranges(
         requests=requests,
         positions=starts - request_offsets[requests],
     )
+
+
+def _gaps_not_read(starts: Int64Array, reached: Int64Array, *, max_gap: int, max_waste: float) -> npt.NDArray[np.bool_]:
+    """Whether ranges i and i + 1 stay apart."""
+    gaps = starts[1:] - reached[:-1]
+    apart = gaps > max_gap
+    if math.isinf(max_waste) or not len(gaps):
+        return apart
+    wanted = float(reached[-1] - starts[0] - np.maximum(gaps, 0).sum())
+    candidates = np.flatnonzero((gaps > 0) & ~apart)
+    candidates = candidates[np.argsort(gaps[candidates], kind="stable")]
+    too_much = np.cumsum(gaps[candidates]) > max_waste * wanted
+    apart[candidates[too_much]] = True
+    return apart
+
+
+def _split_large(bounds: Int64Array, starts: Int64Array, reached: Int64Array, max_size: int) -> Int64Array:
+    """The first range of each request: groups between bounds, those that are too large in several."""
+    begins, ends = bounds[:-1], bounds[1:]
+    if not len(begins):
+        return begins
+    large = np.flatnonzero(reached[ends - 1] - starts[begins] > max_size)
+    if not len(large):
+        return begins
+    more: list[int] = []
+    for begin, end in zip(begins[large].tolist(), ends[large].tolist(), strict=True):
+        while begin < end:
+            more.append(begin)
+            fitting = int(np.searchsorted(reached[begin:end], starts[begin] + max_size, "right"))
+            begin += max(fitting, 1)
+    return np.unique(np.concatenate((begins, np.asarray(more, np.int64))))

@@ -5,18 +5,32 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
-from .errors import StorageError
+from .errors import BigWigError, StorageError
 
-__all__ = ["RefusedError", "RetryPolicy", "WrongLengthError", "display_url", "may_pass", "retried"]
+__all__ = [
+    "PASSING_CODES",
+    "HttpStatusError",
+    "RefusedError",
+    "RetryPolicy",
+    "WrongLengthError",
+    "display_url",
+    "may_pass",
+    "retried",
+    "retried_many",
+]
 
 logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
+
+# What S3 answers with a status that says otherwise.
+PASSING_CODES = frozenset(("SlowDown", "RequestTimeout", "Throttling", "ThrottlingException", "InternalError"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +45,8 @@ class RetryPolicy:
         Seconds before the second attempt.
     factor
         By which each wait is longer than the one before.
+    jitter
+        Part of a wait that is left to chance, so that many processes do not come back at the same moment.
     wait
         What to wait with; tests replace it.
     """
@@ -38,12 +54,13 @@ class RetryPolicy:
     tries: int = 4
     first_wait: float = 0.25
     factor: float = 4.0
+    jitter: float = 0.5
     wait: Callable[[float], None] = time.sleep
 
     def waits(self) -> Iterator[float | None]:
         """Seconds to wait after each attempt that fails; None after the last."""
         for attempt in range(self.tries - 1):
-            yield self.first_wait * self.factor**attempt
+            yield self.first_wait * self.factor**attempt * (1 - self.jitter * random.random())
         yield None
 
 
@@ -68,6 +85,23 @@ def _without_secrets(url: str) -> str:
 
 class WrongLengthError(Exception):
     """An answer that is shorter or longer than asked for; a connection that broke looks like this."""
+
+
+class HttpStatusError(Exception):
+    """An answer with a status that says no.
+
+    Parameters
+    ----------
+    status
+        The number, as in HTTP.
+    code
+        The server's word for it, as S3 sends one.
+    """
+
+    def __init__(self, status: int, code: str = "") -> None:
+        super().__init__(f"the server answered {status}{f' ({code})' if code else ''}")
+        self.status = status
+        self.code = code
 
 
 class RefusedError(Exception):
@@ -95,19 +129,71 @@ def retried(action: Callable[[], Result], path: str, *, policy: RetryPolicy, doi
     StorageError
         For everything else, once trying again does not help.
     """
-    url = display_url(path)
-    for tries, wait in enumerate(policy.waits(), start=1):
+
+    def once(numbers: Sequence[int]) -> list[Any]:
         try:
-            return action()
+            return [action()]
         except Exception as error:  # noqa: BLE001 - file systems raise anything; it leaves here as one of three kinds
-            failure = error
-        if wait is None or not may_pass(failure):
+            return [error]
+
+    [outcome] = retried_many(once, [path], policy=policy, doing=doing)
+    if isinstance(outcome, Exception):
+        raise outcome
+    return cast(Result, outcome)
+
+
+def retried_many(
+    ask: Callable[[Sequence[int]], Sequence[Any]], paths: Sequence[str], *, policy: RetryPolicy, doing: str
+) -> list[Any]:
+    """Ask for many things at once; again for those that failed, while that may help.
+
+    Parameters
+    ----------
+    ask
+        Called with the numbers of the things wanted; returns what became of each, an exception if it failed.
+    paths
+        The path or URL behind each thing, as the user gave it, for errors; secrets in it are not shown.
+    policy
+        How often to try.
+    doing
+        What ``ask`` does, as in "cannot read".
+
+    Returns
+    -------
+    list
+        What became of each thing. Exceptions among them are those that :func:`retried` raises.
+    """
+    outcomes: list[Any] = [None] * len(paths)
+    missing: Sequence[int] = range(len(paths))
+    for tries, wait in enumerate(policy.waits() if paths else (), start=1):
+        again = []
+        for number, outcome in zip(missing, ask(missing), strict=True):
+            outcomes[number] = outcome
+            if isinstance(outcome, BaseException):
+                if wait is not None and may_pass(outcome):
+                    again.append(number)
+                else:
+                    outcomes[number] = _told(outcome, paths[number], doing=doing, tries=tries)
+        if not again or wait is None:
             break
-        logger.info("%s: try %d to %s failed (%s)", url, tries, doing, type(failure).__name__)
+        first = again[0]
+        url, others = display_url(paths[first]), f" (and of {len(again) - 1} others)" if len(again) > 1 else ""
+        logger.info("%s: try %d to %s%s failed (%s)", url, tries, doing, others, type(outcomes[first]).__name__)
         policy.wait(wait)
-    # The text of an error and its cause may hold the URL as it was given.
+        missing = again
+    return outcomes
+
+
+def _told(failure: BaseException, path: str, *, doing: str, tries: int) -> BaseException:
+    """The error that says what remains of a failure. The text of its cause may hold the URL as it was given."""
+    if isinstance(failure, BigWigError) or not isinstance(failure, Exception):
+        return failure
+    url = display_url(path)
     secret = url != path
-    raise _translated(_reason(failure), url, doing=doing, tries=tries, secret=secret) from (None if secret else failure)
+    error = _translated(_reason(failure), url, doing=doing, tries=tries, secret=secret)
+    error.__cause__ = None if secret else failure
+    error.__suppress_context__ = True
+    return error
 
 
 def _reason(error: BaseException) -> BaseException:
@@ -120,7 +206,11 @@ def _reason(error: BaseException) -> BaseException:
 def may_pass(error: BaseException) -> bool:
     """Whether trying again may help."""
     reason = _reason(error)
+    if isinstance(reason, BigWigError):
+        return False
     status = getattr(reason, "status", None)
+    if isinstance(reason, HttpStatusError) and reason.code in PASSING_CODES:
+        return True
     if isinstance(status, int):
         return status >= 500 or status in (408, 429)
     if isinstance(reason, FileNotFoundError | PermissionError | IsADirectoryError | NotADirectoryError):
@@ -134,9 +224,11 @@ def _translated(reason: BaseException, url: str, *, doing: str, tries: int, secr
     if isinstance(reason, FileNotFoundError) or status in (404, 410):
         return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), url)
     if isinstance(reason, PermissionError) or status in (401, 403):
-        advice = "check the credentials in storage_options or the environment"
+        advice = (
+            "check the credentials in storage_options or the environment, or ask without any: {'anon': True} for s3"
+        )
         return PermissionError(errno.EACCES, f"{os.strerror(errno.EACCES)}; {advice}", url)
-    if isinstance(reason, RefusedError | WrongLengthError):
+    if isinstance(reason, RefusedError | WrongLengthError | HttpStatusError):
         detail = str(reason)
     elif secret:
         detail = type(reason).__name__ + (f" (status {status})" if status is not None else "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import zlib
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -70,6 +71,7 @@ def handler_for(file_server: FileServer, *, ranges: bool) -> type[BaseHTTPReques
                 self.send_error(404)
                 return
             body = path.read_bytes()
+            tag = zlib.crc32(body)
             part = requested_part(asked, len(body)) if ranges and asked else None
             if part is not None and part[0] >= len(body):
                 self.send_error(416)
@@ -80,6 +82,7 @@ def handler_for(file_server: FileServer, *, ranges: bool) -> type[BaseHTTPReques
                 body = body[slice(*part)]
             if ranges:
                 self.send_header("Accept-Ranges", "bytes")
+            self.send_header("ETag", f'"{tag:08x}"')
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             if with_body:

@@ -188,10 +188,10 @@ def test_in_an_orderly_file_a_run_has_only_blocks_that_overlap(corpus_file: Corp
 
 
 @pytest.mark.parametrize("name", CORPUS)
-def test_opening_takes_at_most_four_requests(name: str, corpus_file: CorpusFile) -> None:
+def test_opening_takes_at_most_three_requests(name: str, corpus_file: CorpusFile) -> None:
     source = CountedRequests(open_source(corpus_file(name)[0]))
     read_file_index(source)
-    assert len(source.sizes) <= 4
+    assert len(source.sizes) <= 3
 
 
 def test_a_large_index_is_one_request_of_its_own_size(tmp_path: Path) -> None:
@@ -470,7 +470,7 @@ def test_real_files_give_pybigwigs_chromosomes_and_header_and_all_their_leaves(r
             continue
         source = CountedRequests(open_source(path))
         index = read_file_index(source)
-        assert len(source.sizes) <= 4
+        assert len(source.sizes) <= 3
         with pyBigWig.open(str(path)) as file:
             assert list(index.chromosomes.as_dict().items()) == list(file.chroms().items())
             assert_is_header(index, file.header())

@@ -73,6 +73,25 @@ def test_the_requests_do_not_depend_on_the_order_of_the_ranges(
     }
 
 
+@given(asked=ranges, max_gap=gaps, max_waste=st.floats(0, 3))
+def test_unwanted_bytes_stay_below_the_limit_and_the_smallest_gaps_are_read(
+    asked: list[tuple[int, int]], max_gap: int, max_waste: float
+) -> None:
+    wanted = np.zeros(700, np.bool_)
+    for offset, size in asked:
+        wanted[offset : offset + size] = True
+    offsets, sizes = [offset for offset, _ in asked], [size for _, size in asked]
+    merged = coalesce_ranges(offsets, sizes, max_gap=max_gap, max_size=10_000, max_waste=max_waste)
+    read = np.zeros(700, np.bool_)
+    for offset, size in requests_of(merged):
+        read[offset : offset + size] = True
+    n_wanted, n_read = int(wanted.sum()), int(read.sum())
+    assert n_read <= (1 + max_waste) * n_wanted
+    left = (merged.offsets[1:] - (merged.offsets + merged.sizes)[:-1]).tolist()
+    if left and min(left) <= max_gap:  # one more would be too much
+        assert n_read + min(left) > (1 + max_waste) * n_wanted
+
+
 def test_offsets_past_2_to_the_32_keep_their_place() -> None:
     merged = coalesce_ranges([2**40, 2**40 + 100, 5], [10, 10, 10], max_gap=1000)
     assert requests_of(merged) == [(5, 10), (2**40, 110)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bigwig_numba.engine.remote import MAX_CONCURRENT_SOURCES
 from bigwig_numba.engine.sources import SourceTable
 from bigwig_numba.engine.store import fetch_blocks
 from bigwig_numba.errors import FormatError, StorageError
@@ -44,6 +42,7 @@ def plan_of(blocks: Sequence[Block]) -> ReadPlan:
         chrom_ids=no_pairs.view(np.uint32),
         first_blocks=no_pairs,
         last_blocks=no_pairs,
+        block_leaves=np.arange(len(tracks)),
         block_tracks=tracks.astype(np.int32),
         block_offsets=offsets.copy(),
         block_sizes=sizes.copy(),
@@ -143,24 +142,6 @@ def test_each_remote_file_is_asked_once_whatever_the_order_of_its_blocks() -> No
     blocks = [(3, 0, 10), (0, 0, 5), (3, 20, 10), (1, 7, 5), (0, 0, 5)]
     check_slots(fetch_blocks(plan_of(blocks), sources), CONTENTS, blocks)
     assert [source.n_calls for source in sources] == [1, 1, 0, 1]
-
-
-def test_remote_files_are_read_at_the_same_time_but_not_all_of_them() -> None:
-    running, most = 0, 0
-    lock, both = threading.Lock(), threading.Barrier(2, timeout=10)  # two must be inside for anyone to go on
-
-    def during() -> None:
-        nonlocal running, most
-        with lock:
-            running += 1
-            most = max(most, running)
-        both.wait()
-        with lock:
-            running -= 1
-
-    sources = [RemoteSource(bytes(10), during=during) for _ in range(2 * MAX_CONCURRENT_SOURCES)]
-    fetch_blocks(plan_of([(number, 0, 10) for number in range(len(sources))]), sources)
-    assert 2 <= most <= MAX_CONCURRENT_SOURCES
 
 
 @pytest.mark.parametrize(

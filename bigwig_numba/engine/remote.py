@@ -1,52 +1,84 @@
-"""Blocks of a plan that are in no memory map: read as byte ranges, all files at a time."""
+"""Blocks of a plan that are in no memory map: from the block cache, or all in one go as byte ranges of all files."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import StorageError
-from ..plan import ReadPlan
-from ..storage import ByteSource
+from ..ranges import CoalescedRanges, coalesce_ranges
+from ..storage import ByteSource, FileRange, RemoteFile, RemoteReader
 from .sources import SourceTable
+
+if TYPE_CHECKING:
+    from ..block_cache import BlockCache
 
 __all__ = ["read_unmapped"]
 
-MAX_CONCURRENT_SOURCES = 16  # remote files read from at one time
+Int64Array = npt.NDArray[np.int64]
+Addresses = npt.NDArray[np.uint64]
+
+OFFSET_BITS = 44  # files of up to 16 TiB; 19 bits are left for the number of the file among those that are read
 
 
-def read_unmapped(plan: ReadPlan, table: SourceTable, addresses: npt.NDArray[np.uint64]) -> list[bytes]:
+class Blocks(Protocol):
+    """Which blocks are wanted, as plans and ``BlockRanges`` say it."""
+
+    @property
+    def block_tracks(self) -> npt.NDArray[np.int32]: ...
+    @property
+    def block_offsets(self) -> Int64Array: ...
+    @property
+    def block_sizes(self) -> Int64Array: ...
+
+
+def read_unmapped(plan: Blocks, table: SourceTable, addresses: Addresses) -> list[object]:
     """Read the blocks of files that are not mapped, and write to ``addresses`` where they are.
+
+    Parameters
+    ----------
+    plan
+        Says which blocks.
+    table
+        The files.
+    addresses
+        (K,) uint64, written to where a block's file is not mapped.
 
     Returns
     -------
-    list of bytes
-        What the addresses point into.
+    list
+        What the addresses point into: keep it as long as they are used.
+
+    Raises
+    ------
+    StorageError, FileNotFoundError, PermissionError
+        A file cannot be read. If there are several, the cause is an ``ExceptionGroup`` of one error for each.
     """
-    jobs = list(_unmapped_blocks(plan, table))
-    if not jobs:
-        return []
-
-    def read(job: tuple[ByteSource, npt.NDArray[np.intp]]) -> bytes:
-        source, blocks = job
-        return _read_joined(source, plan.block_offsets[blocks], plan.block_sizes[blocks])
-
-    if len(jobs) == 1:
-        held = [read(jobs[0])]
-    else:
-        with ThreadPoolExecutor(min(len(jobs), MAX_CONCURRENT_SOURCES)) as executor:
-            held = list(executor.map(read, jobs))
-    for (_, blocks), data in zip(jobs, held, strict=True):
-        sizes = plan.block_sizes[blocks]
-        start = np.frombuffer(data, dtype=np.uint8).ctypes.data
-        addresses[blocks] = (start + np.cumsum(sizes) - sizes).astype(np.uint64)
+    held: list[object] = []
+    readers: dict[RemoteReader, list[npt.NDArray[np.intp]]] = {}
+    for source, blocks in _unmapped_blocks(plan, table):
+        if isinstance(source, RemoteFile):
+            if source.is_closed:
+                raise StorageError(f"{source.url} is closed; open it again to read from it", url=source.url)
+            blocks, found = _from_cache(source, plan, blocks, addresses)
+            held += found
+            readers.setdefault(source.reader, []).append(blocks)
+        else:
+            data = _read_joined(source, plan.block_offsets[blocks], plan.block_sizes[blocks])
+            sizes = plan.block_sizes[blocks]
+            addresses[blocks] = _address(data) + (np.cumsum(sizes) - sizes).astype(np.uint64)
+            held.append(data)
+    for reader, parts in readers.items():
+        wanted = np.concatenate(parts)
+        if len(wanted):
+            held += _read_remote(reader, plan, table, wanted, addresses)
     return held
 
 
-def _unmapped_blocks(plan: ReadPlan, table: SourceTable) -> Iterator[tuple[ByteSource, npt.NDArray[np.intp]]]:
+def _unmapped_blocks(plan: Blocks, table: SourceTable) -> Iterator[tuple[ByteSource, npt.NDArray[np.intp]]]:
     """Each file that is not mapped and that the plan needs, with its blocks."""
     blocks = np.flatnonzero(~table.mapped[plan.block_tracks])
     if len(blocks) == 0:
@@ -57,7 +89,97 @@ def _unmapped_blocks(plan: ReadPlan, table: SourceTable) -> Iterator[tuple[ByteS
         yield table[int(plan.block_tracks[part[0]])], part
 
 
-def _read_joined(source: ByteSource, offsets: npt.NDArray[np.int64], sizes: npt.NDArray[np.int64]) -> bytes:
+def _from_cache(
+    file: RemoteFile, plan: Blocks, blocks: npt.NDArray[np.intp], addresses: Addresses
+) -> tuple[npt.NDArray[np.intp], list[object]]:
+    """Look blocks up; those that are not there, and the memory of those that are."""
+    cache, key = file.reader.block_cache, file.cache_key
+    if cache is None or key is None:
+        return blocks, []
+    found = cache.find(key, plan.block_offsets[blocks], plan.block_sizes[blocks])
+    addresses[blocks] = found.addresses
+    return blocks[found.addresses == 0], list(found.held)
+
+
+def _read_remote(
+    reader: RemoteReader, plan: Blocks, table: SourceTable, blocks: npt.NDArray[np.intp], addresses: Addresses
+) -> list[object]:
+    """Read blocks of many files, all requests in flight together."""
+    tracks, numbers = np.unique(plan.block_tracks[blocks], return_inverse=True)
+    files = [cast(RemoteFile, table[int(track)]) for track in tracks]
+    # One line of bytes for all files, so that the planner sees all gaps together; no gap between files is ever read.
+    offsets = plan.block_offsets[blocks] + (numbers.astype(np.int64) << OFFSET_BITS)
+    sizes = plan.block_sizes[blocks]
+    options = reader.options
+    requests = coalesce_ranges(
+        offsets,
+        sizes,
+        max_gap=options.max_gap(n_in_flight=reader.n_in_flight(files[0])),
+        max_size=options.max_request,
+        max_waste=options.max_waste,
+    )
+    owners = (requests.offsets >> OFFSET_BITS).tolist()
+    places = (requests.offsets & ((1 << OFFSET_BITS) - 1)).tolist()
+    ranges = [
+        FileRange(files[owner], place, size)
+        for owner, place, size in zip(owners, places, requests.sizes.tolist(), strict=True)
+    ]
+    answers = reader.read(ranges)
+    _raise_failures(ranges, answers)
+    data = cast("list[bytes]", answers)
+    starts = np.fromiter(map(_address, data), dtype=np.uint64, count=len(data))
+    addresses[blocks] = starts[requests.requests] + requests.positions.astype(np.uint64)
+    if reader.block_cache is not None:
+        _keep(reader.block_cache, files, numbers, plan.block_offsets[blocks], sizes, requests, data)
+    return list(data)
+
+
+def _keep(
+    cache: BlockCache,
+    files: list[RemoteFile],
+    numbers: npt.NDArray[np.intp],
+    offsets: Int64Array,
+    sizes: Int64Array,
+    requests: CoalescedRanges,
+    data: list[bytes],
+) -> None:
+    """Put blocks that were read into the cache, without what was read between them."""
+    views = [memoryview(answer) for answer in data]
+    for number, file in enumerate(files):
+        key = file.cache_key
+        if key is None:
+            continue
+        rows = np.flatnonzero(numbers == number)
+        cuts = zip(
+            requests.requests[rows].tolist(), requests.positions[rows].tolist(), sizes[rows].tolist(), strict=True
+        )
+        blocks = [views[request][position : position + size] for request, position, size in cuts]
+        cache.add(key, offsets[rows].tolist(), blocks)
+
+
+def _raise_failures(ranges: list[FileRange], answers: list[bytes | Exception]) -> None:
+    """Raise the first failure; if several files failed, it comes with all of them."""
+    failed: dict[RemoteFile, Exception] = {}
+    lost: dict[RemoteFile, list[tuple[int, int]]] = {}
+    for (file, offset, size), answer in zip(ranges, answers, strict=True):
+        if isinstance(answer, Exception):
+            failed.setdefault(file, answer)
+            lost.setdefault(file, []).append((offset, size))
+    for file, error in failed.items():
+        if isinstance(error, StorageError):
+            error.ranges = tuple(lost[file])
+    errors = list(failed.values())
+    if len(errors) > 1:
+        raise errors[0] from ExceptionGroup(f"{len(errors)} files cannot be read", errors)
+    if errors:
+        raise errors[0]
+
+
+def _address(data: bytes) -> np.uint64:
+    return np.uint64(np.frombuffer(data, dtype=np.uint8).ctypes.data) if data else np.uint64(0)
+
+
+def _read_joined(source: ByteSource, offsets: Int64Array, sizes: Int64Array) -> bytes:
     """Many ranges of one file, one after another."""
     parts = source.read_ranges(offsets, sizes)
     lengths = np.fromiter(map(len, parts), dtype=np.int64, count=len(parts))
