@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import itertools
 import os
+import queue
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 PIECES_PER_THREAD = 4  # some pieces take longer than others; this many even it out at little cost
@@ -46,22 +47,68 @@ class ThreadTeam:
         self._process = os.getpid()
         self._lock = threading.Lock()
 
-    def run(self, function: Callable[..., Any], n_items: int, *arguments: Any, smallest: int = 1) -> None:
+    def run(
+        self,
+        function: Callable[..., Any],
+        n_items: int,
+        *arguments: Any,
+        smallest: int = 1,
+        done: Callable[[int], None] | None = None,
+    ) -> None:
         """Call ``function(first, last, *arguments)`` for pieces of ``range(n_items)``, of ``smallest`` items or more.
 
-        Every piece runs to its end, then the first exception is raised.
+        The first exception is raised once no piece runs any more. ``done(last)`` is called in this thread, each
+        time that the pieces up to ``last`` have ended.
         """
         n_pieces = min(self.n_threads * PIECES_PER_THREAD, n_items // max(1, smallest))
         if self.n_threads == 1 or n_pieces <= 1:
             if n_items > 0:
                 function(0, n_items, *arguments)
+                if done is not None:
+                    done(n_items)
             return
         edges = [n_items * piece // n_pieces for piece in range(n_pieces + 1)]
+        numbers = itertools.count()  # shared: who is free takes the next piece
+        ended: queue.SimpleQueue[tuple[int, BaseException | None]] = queue.SimpleQueue()
+
+        def work() -> None:
+            while (piece := next(numbers)) < n_pieces:
+                try:
+                    function(edges[piece], edges[piece + 1], *arguments)
+                    ended.put((piece, None))
+                except BaseException as error:  # noqa: BLE001 - it is raised by whoever called `run`
+                    ended.put((piece, error))
+
         executor = self._running_executor()
-        futures = [executor.submit(function, first, last, *arguments) for first, last in itertools.pairwise(edges)]
-        errors = [error for future in futures if (error := future.exception()) is not None]
-        if errors:
-            raise errors[0]
+        # A task a thread: handing one over takes as long as some pieces.
+        tasks = [executor.submit(work) for _ in range(min(self.n_threads, n_pieces))]
+        try:
+            self._collect(edges, ended, done)
+        except BaseException:
+            for _ in range(n_pieces):  # no piece is begun any more, and those under way still have their arrays
+                next(numbers)
+            wait(tasks)
+            raise
+
+    @staticmethod
+    def _collect(
+        edges: list[int],
+        ended: queue.SimpleQueue[tuple[int, BaseException | None]],
+        done: Callable[[int], None] | None,
+    ) -> None:
+        """Wait for all pieces; call ``done`` in their order; raise the error of the first that has one."""
+        n_pieces, in_order = len(edges) - 1, 0
+        errors: dict[int, BaseException | None] = {}
+        for _ in range(n_pieces):
+            piece, errors[piece] = ended.get()
+            while in_order in errors and errors[in_order] is None:
+                in_order += 1
+                if done is not None:
+                    done(edges[in_order])
+        if in_order < n_pieces:
+            error = errors[in_order]
+            assert error is not None
+            raise error
 
     def close(self) -> None:
         """End the threads; a later ``run`` starts them again."""

@@ -6,10 +6,9 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,20 +18,25 @@ from .kernels.planning import (
     TILE_WINDOWS,
     UNKNOWN_STOP,
     BlockArrays,
-    LeafArrays,
     SortedRequest,
     find_runs,
     list_blocks,
     write_pairs,
 )
 from .parallel import ThreadTeam
+from .track_table import TrackTable
 
-if TYPE_CHECKING:
-    from .index import FileIndex
-
-__all__ = ["UNKNOWN_STOP", "ReadPlan", "TrackTable", "plan_windows"]
-
-logger = logging.getLogger(__name__)
+__all__ = [
+    "UNKNOWN_STOP",
+    "BlockPlace",
+    "ReadPlan",
+    "TrackTable",
+    "WindowRequest",
+    "checked_length",
+    "plan_request",
+    "plan_windows",
+    "request_windows",
+]
 
 Integers = npt.NDArray[np.int64]
 
@@ -41,103 +45,13 @@ MAX_BLOCKS = 2**31 - 1  # block numbers of a plan are int32
 SMALLEST_PIECE = 4_096  # (window, track) pairs: about 0.1 ms, below which a thread costs more than it does
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class TrackTable:
-    """What planning needs to know of T files, in flat arrays.
+@dataclass(frozen=True, slots=True)
+class BlockPlace:
+    """Where a block is: the number of its file, offset and size in bytes."""
 
-    Attributes
-    ----------
-    leaf_starts, leaf_reaches
-        (L,) int64, genome positions of the file: where a leaf starts, and the furthest end of the leaves up to it.
-    leaf_offsets, leaf_sizes
-        (L,) int64, bytes in the file.
-    first_leaf
-        (T + 1,) int64: the leaves of file t are ``first_leaf[t]`` to ``first_leaf[t + 1]``.
-    genome_starts, genome_ends
-        (C, T) int64, genome positions of a chromosome in a file; -1 where the file lacks it.
-    chrom_ids
-        (C, T) uint32, the chromosome's number in the file; 0 where the file lacks it.
-    chromosome_names
-        (C,), in order of first appearance.
-    chromosome_lengths
-        (C,) int64, bases: the largest over the files.
-    capacities
-        (T,) int64, bytes of the largest inflated block; 0 where blocks are not compressed.
-    big_endian
-        (T,) bool.
-    """
-
-    leaf_starts: Integers
-    leaf_reaches: Integers
-    leaf_offsets: Integers
-    leaf_sizes: Integers
-    first_leaf: Integers
-    genome_starts: Integers
-    genome_ends: Integers
-    chrom_ids: npt.NDArray[np.uint32]
-    chromosome_names: tuple[str, ...]
-    chromosome_lengths: Integers
-    capacities: Integers
-    big_endian: npt.NDArray[np.bool_]
-
-    @property
-    def n_tracks(self) -> int:
-        """Number of files."""
-        return len(self.first_leaf) - 1
-
-    @property
-    def leaves(self) -> LeafArrays:
-        """The arrays as compiled functions take them."""
-        return LeafArrays(
-            starts=self.leaf_starts,
-            reaches=self.leaf_reaches,
-            offsets=self.leaf_offsets,
-            sizes=self.leaf_sizes,
-            first_leaf=self.first_leaf,
-            genome_starts=self.genome_starts,
-            genome_ends=self.genome_ends,
-            capacities=self.capacities,
-            big_endian=self.big_endian,
-        )
-
-    @classmethod
-    def from_indexes(cls, indexes: Sequence[FileIndex]) -> TrackTable:
-        """Flatten the indexes of files; where they disagree on a chromosome's length, the largest counts.
-
-        Parameters
-        ----------
-        indexes
-            One per file, in track order.
-        """
-        names, rows = _number_chromosomes(indexes)
-        shape = (len(names), len(indexes))
-        genome_starts = np.full(shape, -1, dtype=np.int64)
-        genome_ends = np.full(shape, -1, dtype=np.int64)
-        chrom_ids = np.zeros(shape, dtype=np.uint32)
-        for track, (index, file_rows) in enumerate(zip(indexes, rows, strict=True)):
-            genome_starts[file_rows, track] = index.chromosomes.genome_starts
-            genome_ends[file_rows, track] = index.chromosomes.genome_starts + index.chromosomes.lengths
-            chrom_ids[file_rows, track] = index.chromosomes.ids
-        lengths = np.where(genome_starts >= 0, genome_ends - genome_starts, -1)
-        _warn_of_disagreement(names, lengths, [index.url for index in indexes])
-        blocks = [index.blocks for index in indexes]
-        first_leaf = np.zeros(len(indexes) + 1, dtype=np.int64)
-        np.cumsum([len(block.starts) for block in blocks], out=first_leaf[1:])
-        capacities = [index.header.uncompress_buffer_size for index in indexes]
-        return cls(
-            leaf_starts=_concatenate([block.starts for block in blocks]),
-            leaf_reaches=_concatenate([block.reaches for block in blocks]),
-            leaf_offsets=_concatenate([block.offsets for block in blocks]),
-            leaf_sizes=_concatenate([block.sizes for block in blocks]),
-            first_leaf=first_leaf,
-            genome_starts=genome_starts,
-            genome_ends=genome_ends,
-            chrom_ids=chrom_ids,
-            chromosome_names=names,
-            chromosome_lengths=lengths.max(axis=1, initial=0),
-            capacities=np.array(capacities, dtype=np.int64),
-            big_endian=np.array([index.header.big_endian for index in indexes], dtype=np.bool_),
-        )
+    track: int
+    offset: int
+    size: int
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -156,6 +70,8 @@ class ReadPlan:
         (S, T) uint32, the file's number of the window's chromosome: what a section must carry to count.
     first_blocks, last_blocks
         (S, T) int32, the run ``[first, last)`` of the plan's blocks that (window, track) needs.
+    block_leaves
+        (K,) int64, the block's number among the leaves of the ``TrackTable``.
     block_tracks
         (K,) int32, the file that a block is in (a row of the ``TrackTable``, not of the requested tracks).
     block_offsets, block_sizes
@@ -181,6 +97,7 @@ class ReadPlan:
     chrom_ids: npt.NDArray[np.uint32]
     first_blocks: npt.NDArray[np.int32]
     last_blocks: npt.NDArray[np.int32]
+    block_leaves: Integers
     block_tracks: npt.NDArray[np.int32]
     block_offsets: Integers
     block_sizes: Integers
@@ -195,12 +112,92 @@ class ReadPlan:
         """Number of unique blocks, K."""
         return len(self.block_tracks)
 
+    def place_of(self, block: int) -> BlockPlace:
+        """Where a block of the plan is."""
+        return BlockPlace(int(self.block_tracks[block]), int(self.block_offsets[block]), int(self.block_sizes[block]))
+
     def __repr__(self) -> str:
         megabytes = int(self.block_sizes.sum()) / 1e6
         return (
             f"ReadPlan({self.n_windows} windows x {self.n_bins} bins of {self.window_size} bases x "
             f"{self.n_tracks} tracks, {self.n_blocks} blocks of {megabytes:.3f} MB in all)"
         )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WindowRequest:
+    """Windows and tracks that were asked for, checked.
+
+    Attributes
+    ----------
+    n_bins, window_size
+        B, and the width of a bin in bases.
+    chromosome_rows
+        (S,) int64, rows of the table's ``chromosome_names``.
+    starts
+        (S,) int64, position of the first bin on the chromosome; may be negative.
+    clip_starts, clip_ends
+        (S,) int64, the part of the window's whole bins that lies on the chromosome.
+    files
+        (T,) int64, the file of each track.
+    """
+
+    n_bins: int
+    window_size: int
+    chromosome_rows: Integers
+    starts: Integers
+    clip_starts: Integers
+    clip_ends: Integers
+    files: Integers
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(S, B, T)."""
+        return len(self.starts), self.n_bins, len(self.files)
+
+    def of_tracks(self, first: int, last: int) -> WindowRequest:
+        """The same windows of tracks ``[first, last)`` only."""
+        return replace(self, files=self.files[first:last])
+
+    def of_windows(self, first: int, last: int) -> WindowRequest:
+        """Windows ``[first, last)`` only, in all tracks."""
+        part = slice(first, last)
+        return replace(
+            self,
+            chromosome_rows=self.chromosome_rows[part],
+            starts=self.starts[part],
+            clip_starts=self.clip_starts[part],
+            clip_ends=self.clip_ends[part],
+        )
+
+
+def request_windows(
+    tracks: TrackTable,
+    chromosome_rows: Integers,
+    *,
+    starts: Integers,
+    ends: Integers,
+    window_size: int,
+    track_indices: Integers | None = None,
+) -> WindowRequest:
+    """Check what is asked for; arguments and errors are those of :func:`plan_windows`."""
+    files = _checked_files(tracks, track_indices)
+    if window_size < 1:
+        raise ConfigError(
+            f"window_size is {window_size}, expected 1 or more", argument="window_size", value=window_size
+        )
+    length = checked_length(len(tracks.chromosome_names), chromosome_rows, starts, ends)
+    n_bins = length // window_size
+    chromosome_lengths = tracks.chromosome_lengths[chromosome_rows]
+    return WindowRequest(
+        n_bins=n_bins,
+        window_size=window_size,
+        chromosome_rows=chromosome_rows,
+        starts=starts,
+        clip_starts=np.clip(starts, 0, chromosome_lengths),
+        clip_ends=np.clip(starts + n_bins * window_size, 0, chromosome_lengths),
+        files=files,
+    )
 
 
 def plan_windows(
@@ -241,31 +238,30 @@ def plan_windows(
     ConfigError
         A track index or a window size that does not exist.
     """
-    files = _checked_files(tracks, track_indices)
-    if window_size < 1:
-        raise ConfigError(
-            f"window_size is {window_size}, expected 1 or more", argument="window_size", value=window_size
-        )
-    length = _checked_length(len(tracks.chromosome_names), chromosome_rows, starts, ends)
-    n_bins = length // window_size
-    chromosome_lengths = tracks.chromosome_lengths[chromosome_rows]
-    clip_starts = np.clip(starts, 0, chromosome_lengths)
-    clip_ends = np.clip(starts + n_bins * window_size, 0, chromosome_lengths)
-    request = _sort_windows(chromosome_rows, clip_starts, clip_ends, files)
-    runs, first_block = _find_runs(tracks, request, team)
-    blocks = _list_blocks(tracks, request, runs, first_block, team)
-    first_blocks, last_blocks, chrom_ids = _write_pairs(tracks, request, runs, team)
+    request = request_windows(
+        tracks, chromosome_rows, starts=starts, ends=ends, window_size=window_size, track_indices=track_indices
+    )
+    return plan_request(tracks, request, team=team)
+
+
+def plan_request(tracks: TrackTable, request: WindowRequest, *, team: ThreadTeam | None = None) -> ReadPlan:
+    """Find the blocks that a checked request needs; see :func:`plan_windows`."""
+    ordered = _sort_windows(request.chromosome_rows, request.clip_starts, request.clip_ends, request.files)
+    runs, first_block = _find_runs(tracks, ordered, team)
+    blocks = _list_blocks(tracks, ordered, runs, first_block, team)
+    first_blocks, last_blocks, chrom_ids = _write_pairs(tracks, ordered, runs, team)
     return ReadPlan(
-        n_windows=len(starts),
-        n_tracks=len(files),
-        n_bins=n_bins,
-        window_size=window_size,
-        window_starts=starts,
-        clip_starts=clip_starts,
-        clip_ends=clip_ends,
+        n_windows=len(request.starts),
+        n_tracks=len(request.files),
+        n_bins=request.n_bins,
+        window_size=request.window_size,
+        window_starts=request.starts,
+        clip_starts=request.clip_starts,
+        clip_ends=request.clip_ends,
         chrom_ids=chrom_ids,
         first_blocks=first_blocks,
         last_blocks=last_blocks,
+        block_leaves=blocks.leaves,
         block_tracks=blocks.tracks,
         block_offsets=blocks.offsets,
         block_sizes=blocks.sizes,
@@ -336,6 +332,7 @@ def _list_blocks(
     """The unique blocks; the runs of leaves become runs of blocks."""
     n_blocks = int(first_block[-1])
     blocks = BlockArrays(
+        leaves=np.empty(n_blocks, dtype=np.int64),
         tracks=np.empty(n_blocks, dtype=np.int32),
         offsets=np.empty(n_blocks, dtype=np.int64),
         sizes=np.empty(n_blocks, dtype=np.int64),
@@ -360,46 +357,6 @@ def _write_pairs(
     return pairs
 
 
-def _number_chromosomes(indexes: Sequence[FileIndex]) -> tuple[tuple[str, ...], list[npt.NDArray[np.intp]]]:
-    """All chromosome names, and per file the row of each of its chromosomes."""
-    numbers: dict[str, int] = {}
-    known: dict[tuple[str, ...], npt.NDArray[np.intp]] = {}  # files of one assembly share their names
-    rows = []
-    for index in indexes:
-        names = index.chromosomes.names
-        if names not in known:
-            known[names] = np.array([numbers.setdefault(name, len(numbers)) for name in names], dtype=np.intp)
-        rows.append(known[names])
-    return tuple(numbers), rows
-
-
-def _concatenate(arrays: Sequence[Integers]) -> Integers:
-    return np.concatenate(arrays) if len(arrays) else np.empty(0, dtype=np.int64)
-
-
-def _warn_of_disagreement(names: Sequence[str], lengths: Integers, urls: Sequence[str]) -> None:
-    """Log one warning if files differ in a chromosome's length, which is a sign of different assemblies."""
-    if not lengths.size:
-        return
-    largest = lengths.max(axis=1)
-    differing = np.flatnonzero(((lengths >= 0) & (lengths < largest[:, None])).any(axis=1))
-    if len(differing) == 0:
-        return
-    row = differing[0]
-    present = np.flatnonzero(lengths[row] >= 0)
-    shortest, longest = present[lengths[row, present].argmin()], present[lengths[row, present].argmax()]
-    logger.warning(
-        "Files disagree on the length of %d chromosome(s), so they may be of different assemblies: %s has %d bases in "
-        "%s and %d in %s. The largest counts.",
-        len(differing),
-        names[row],
-        lengths[row, shortest],
-        urls[shortest],
-        lengths[row, longest],
-        urls[longest],
-    )
-
-
 def _checked_files(tracks: TrackTable, track_indices: Integers | None) -> Integers:
     """The requested files, none of which is out of range."""
     if track_indices is None:
@@ -412,7 +369,7 @@ def _checked_files(tracks: TrackTable, track_indices: Integers | None) -> Intege
     return files
 
 
-def _checked_length(n_chromosomes: int, chromosome_rows: Integers, starts: Integers, ends: Integers) -> int:
+def checked_length(n_chromosomes: int, chromosome_rows: Integers, starts: Integers, ends: Integers) -> int:
     """The one length of the windows in bases; 0 if there are none."""
     if not len(chromosome_rows) == len(starts) == len(ends):
         sizes = (len(chromosome_rows), len(starts), len(ends))

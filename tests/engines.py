@@ -15,7 +15,7 @@ from bigwig_numba.engine.cpu import CpuEngine
 from bigwig_numba.engine.reduction import Reduction
 from bigwig_numba.index import read_file_index
 from bigwig_numba.kernels.statistics import get_statistic
-from bigwig_numba.plan import ReadPlan, TrackTable, plan_windows
+from bigwig_numba.plan import ReadPlan, TrackTable, WindowRequest, plan_windows, request_windows
 from bigwig_numba.storage import ByteSource, open_source
 from tests.corpus import Window
 
@@ -42,18 +42,23 @@ class Tracks:
         return cls(sources, TrackTable.from_indexes([read_file_index(source) for source in sources]))
 
     def plan(self, windows: Sequence[Window], window_size: int = 1) -> ReadPlan:
-        names = self.table.chromosome_names
-        return plan_windows(
-            self.table,
-            np.array([names.index(name) for name, _, _ in windows], np.int64),
-            starts=np.array([start for _, start, _ in windows], np.int64),
-            ends=np.array([end for _, _, end in windows], np.int64),
-            window_size=window_size,
-        )
+        return plan_windows(self.table, **_positions(self.table, windows), window_size=window_size)
+
+    def request(self, windows: Sequence[Window], window_size: int = 1) -> WindowRequest:
+        return request_windows(self.table, **_positions(self.table, windows), window_size=window_size)
 
     def reduction(self, statistic: str = "mean", default: float = 0.0, dtype: str = "float32") -> Reduction:
         scales = np.linspace(1, 0.3, self.table.n_tracks, dtype=np.float32)
         return Reduction(get_statistic(statistic), default, dtype, scales)
+
+
+def _positions(table: TrackTable, windows: Sequence[Window]) -> dict[str, npt.NDArray[np.int64]]:
+    names = table.chromosome_names
+    return {
+        "chromosome_rows": np.array([names.index(name) for name, _, _ in windows], np.int64),
+        "starts": np.array([start for _, start, _ in windows], np.int64),
+        "ends": np.array([end for _, _, end in windows], np.int64),
+    }
 
 
 def to_host(array: Any) -> npt.NDArray[Any]:

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import BlockDecodeError, ConfigError
 from ..kernels.statuses import BlockStatus
-from ..plan import ReadPlan
+from ..plan import BlockPlace
 from ..storage import ByteSource
 from .reduction import Reduction
 
 
-def raise_for_statuses(statuses: npt.NDArray[np.int32], plan: ReadPlan, sources: Sequence[ByteSource]) -> None:
+class HasPlaces(Protocol):
+    """What knows where its blocks are: a plan of the host's or of the device's."""
+
+    @property
+    def place_of(self) -> Callable[[int], BlockPlace]:
+        """Number of a block to its place."""
+        ...
+
+
+def raise_for_statuses(statuses: npt.NDArray[np.int32], plan: HasPlaces, sources: Sequence[ByteSource]) -> None:
     """Raise for the first block whose status is not good.
 
     Parameters
@@ -25,7 +34,7 @@ def raise_for_statuses(statuses: npt.NDArray[np.int32], plan: ReadPlan, sources:
     plan
         Tells file and byte range of each block.
     sources
-        The files, as ``plan.block_tracks`` numbers them.
+        The files, as the plan numbers them.
 
     Raises
     ------
@@ -37,8 +46,8 @@ def raise_for_statuses(statuses: npt.NDArray[np.int32], plan: ReadPlan, sources:
         return
     block = int(damaged[0])
     status = BlockStatus(int(statuses[block]))
-    url = sources[int(plan.block_tracks[block])].url
-    offset, size = int(plan.block_offsets[block]), int(plan.block_sizes[block])
+    place = plan.place_of(block)
+    url, offset, size = sources[place.track].url, place.offset, place.size
     others = (
         f" ({damaged.size - 1} more of this batch's {statuses.size} blocks are damaged)" if damaged.size > 1 else ""
     )

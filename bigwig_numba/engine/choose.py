@@ -9,16 +9,20 @@ from collections.abc import Sequence
 from typing import Any, Protocol, cast
 
 from ..errors import ConfigError, DeviceError
+from ..kernels.swapping import InflateKernel, ReduceKernel
 from ..parallel import ThreadTeam
-from ..plan import ReadPlan
+from ..plan import ReadPlan, TrackTable, WindowRequest
 from ..storage import ByteSource
 from .reduction import Reduction
+from .sources import SourceTable
+from .stages import StageClock
 
-__all__ = ["DEVICES", "Engine", "choose_engine", "why_no_cuda"]
+__all__ = ["DEVICES", "STORES", "Engine", "choose_device", "choose_engine", "why_no_cuda"]
 
 logger = logging.getLogger(__name__)
 
 DEVICES = ("auto", "cuda", "cpu")
+STORES = ("auto", "stream", "host", "device")
 
 
 class Engine(Protocol):
@@ -30,10 +34,25 @@ class Engine(Protocol):
         ``"cpu"`` or ``"cuda"``.
     team
         Threads for work on the host.
+    clock
+        Where the time of batches went.
     """
 
     name: str
     team: ThreadTeam
+    clock: StageClock
+
+    def batch(
+        self,
+        request: WindowRequest,
+        tracks: TrackTable,
+        sources: Sequence[ByteSource],
+        reduction: Reduction,
+        *,
+        out: Any | None = None,
+    ) -> Any:
+        """Values of the windows that are asked for, (S, B, T), as an array of the engine's device."""
+        ...
 
     def run(
         self, plan: ReadPlan, sources: Sequence[ByteSource], reduction: Reduction, *, out: Any | None = None
@@ -41,18 +60,33 @@ class Engine(Protocol):
         """Values of a plan's windows, (S, B, T), as an array of the engine's device."""
         ...
 
+    def use(self, inflate: InflateKernel, reduce: ReduceKernel) -> None:
+        """Take these kernels from now on."""
+        ...
+
+    def keep(self, tracks: TrackTable, sources: SourceTable, *, store: str, most_bytes: int | None) -> None:
+        """Say which files will be read, and where their compressed blocks shall live, of ``STORES``."""
+        ...
+
+    @property
+    def memory(self) -> dict[str, int]:
+        """Bytes that are held for the next batches, by kind."""
+        ...
+
     def close(self) -> None:
         """Give back threads and device memory; a later run takes them again."""
         ...
 
 
-def choose_engine(device: str = "auto") -> Engine:
+def choose_engine(device: str = "auto", *, verify: bool = False) -> Engine:
     """Make the engine for a device.
 
     Parameters
     ----------
     device
         ``"auto"`` takes CUDA if it works here, else the CPU; ``"cuda"`` and ``"cpu"`` insist.
+    verify
+        Whether to compare each block's Adler-32 checksum.
 
     Returns
     -------
@@ -70,6 +104,13 @@ def choose_engine(device: str = "auto") -> Engine:
     >>> choose_engine("cpu").name
     'cpu'
     """
+    if choose_device(device) == "cpu":
+        return _make("cpu", "CpuEngine", verify)
+    return _make("cuda", "CudaEngine", verify)
+
+
+def choose_device(device: str = "auto") -> str:
+    """``"cuda"`` or ``"cpu"``, by the same rules as :func:`choose_engine`, with the same errors."""
     if device not in DEVICES:
         names = ", ".join(map(repr, DEVICES))
         raise ConfigError(f"device is {device!r}, expected one of {names}", argument="device", value=device)
@@ -81,9 +122,9 @@ def choose_engine(device: str = "auto") -> Engine:
             "or take device='cpu'."
         )
     if device == "cpu" or reason is not None:
-        logger.debug("Taking the CPU engine%s", f": {reason}" if reason else "")
-        return _make("cpu", "CpuEngine")
-    return _make("cuda", "CudaEngine")
+        logger.debug("Taking the CPU%s", f": {reason}" if reason else "")
+        return "cpu"
+    return "cuda"
 
 
 def why_no_cuda() -> str | None:
@@ -110,6 +151,6 @@ def why_no_cuda() -> str | None:
     return None
 
 
-def _make(module: str, name: str) -> Engine:
+def _make(module: str, name: str, verify: bool) -> Engine:
     """Import an engine's module only now, as the other one's libraries may be missing."""
-    return cast(Engine, getattr(importlib.import_module(f".{module}", __package__), name)())
+    return cast(Engine, getattr(importlib.import_module(f".{module}", __package__), name)(verify=verify))

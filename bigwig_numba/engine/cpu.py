@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,14 +12,20 @@ import numpy.typing as npt
 
 from ..kernels.inflate.table import OUTPUT_SLACK
 from ..kernels.loops import check_neighbours, expand_range, inflate_range, make_reduce_range
+from ..kernels.swapping import InflateKernel, ReduceKernel, make_inflate_range
 from ..parallel import ThreadTeam
-from ..plan import ReadPlan
+from ..plan import ReadPlan, TrackTable, WindowRequest
 from ..storage import ByteSource
+from .buffers import BufferPool
 from .check import check_output, raise_for_statuses
+from .parts import Part, parts_of_request
 from .reduction import Reduction
-from .store import CompressedBlocks, fetch_blocks
+from .sources import SourceTable
+from .stages import StageClock
+from .store import CompressedBlocks, fetch_blocks, slot_sizes
 
 ALIGNMENT = 64  # bytes; TensorFlow ends the process on less, JAX copies
+WORKING_SET = 1 << 30  # bytes of inflated blocks; a batch that needs more is made in parts
 SMALLEST_PIECE = 8  # blocks or (window, track) pairs; below that a thread costs more than it does
 
 
@@ -82,6 +89,8 @@ class CpuEngine:
     ----------
     n_threads
         Threads to use; by default as many as the process may use cores.
+    working_set
+        Bytes of inflated blocks at a time, at most.
     verify
         Whether to compare each block's Adler-32 checksum. It costs about a tenth of the time of inflating, and blocks
         are then inflated to their end.
@@ -89,26 +98,36 @@ class CpuEngine:
 
     name = "cpu"
 
-    def __init__(self, n_threads: int | None = None, *, verify: bool = False) -> None:
+    def __init__(self, n_threads: int | None = None, *, working_set: int = WORKING_SET, verify: bool = False) -> None:
         self.team = ThreadTeam(n_threads)
+        self.clock = StageClock()
+        self._buffers = BufferPool()
+        self.working_set = working_set
         self.verify = verify
+        self.use(InflateKernel("auto"), ReduceKernel("auto"))
 
-    def run(
+    def use(self, inflate: InflateKernel, reduce: ReduceKernel) -> None:
+        """Take these kernels from now on."""
+        self._inflate_range = inflate_range if inflate.is_builtin else make_inflate_range(inflate)
+        self._make_reduce_range = make_reduce_range if reduce.cpu is None else functools.lru_cache(reduce.cpu)
+
+    def batch(
         self,
-        plan: ReadPlan,
+        request: WindowRequest,
+        tracks: TrackTable,
         sources: Sequence[ByteSource],
         reduction: Reduction,
         *,
         out: npt.NDArray[Any] | None = None,
     ) -> npt.NDArray[Any]:
-        """Values of a plan's windows.
+        """Values of the windows that are asked for, made in parts where they need more than the working set.
 
         Parameters
         ----------
-        plan
-            What to read and where it goes.
-        sources
-            The files, as the plan numbers them.
+        request
+            Windows and tracks.
+        tracks, sources
+            The files.
         reduction
             Statistic, default, scales and output type.
         out : (S, B, T)
@@ -122,34 +141,71 @@ class CpuEngine:
         Raises
         ------
         BlockDecodeError
-            When a block of the plan is damaged.
+            When a block that is needed is damaged.
         StorageError
             When a file cannot be read.
         """
-        shape = (plan.n_windows, plan.n_bins, plan.n_tracks)
-        out = aligned_empty(shape, reduction.array_dtype) if out is None else out
-        check_output(out, shape, reduction)
-        inflated = self.inflate(fetch_blocks(plan, sources, team=self.team), plan)
-        raise_for_statuses(inflated.statuses, plan, sources)
-        self._reduce(plan, inflated, reduction, out)
+        out = _output(out, request.shape, reduction)
+        if out.size == 0:
+            return out
+        parts = parts_of_request(tracks, request, most_bytes=self.working_set, team=self.team)
+        while True:
+            with self.clock.measure("plan"):
+                part = next(parts, None)
+            if part is None:
+                return out
+            self._run_part(part, sources, reduction, out)
+
+    def run(
+        self,
+        plan: ReadPlan,
+        sources: Sequence[ByteSource],
+        reduction: Reduction,
+        *,
+        out: npt.NDArray[Any] | None = None,
+    ) -> npt.NDArray[Any]:
+        """Values of a plan's windows, whatever memory that takes; otherwise as ``batch``."""
+        out = _output(out, (plan.n_windows, plan.n_bins, plan.n_tracks), reduction)
+        self._run_part(Part(plan), sources, reduction, out)
         return out
 
-    def inflate(self, blocks: CompressedBlocks, plan: ReadPlan) -> InflatedBlocks:
+    def _run_part(self, part: Part, sources: Sequence[ByteSource], reduction: Reduction, out: npt.NDArray[Any]) -> None:
+        n_compressed, n_inflated = int(slot_sizes(part.plan.block_sizes).sum()), int(_room(part.plan).sum())
+        with self._buffers.lend(n_compressed) as compressed, self._buffers.lend(n_inflated) as output:
+            with self.clock.measure("fetch"):
+                blocks = fetch_blocks(part.plan, sources, allocate=lambda *_: compressed, team=self.team)
+            with self.clock.measure("inflate"):
+                inflated = self.inflate(blocks, part.plan, output=output)
+                raise_for_statuses(inflated.statuses, part.plan, sources)
+            with self.clock.measure("reduce"):
+                self._reduce(part, inflated, reduction, out)
+
+    def keep(self, tracks: TrackTable, sources: SourceTable, *, store: str, most_bytes: int | None) -> None:
+        """Nothing to do: blocks are read where they are."""
+
+    @property
+    def memory(self) -> dict[str, int]:
+        """Bytes that are held for the next batches, by kind."""
+        return {"buffers": self._buffers.n_bytes}
+
+    def inflate(
+        self, blocks: CompressedBlocks, plan: ReadPlan, *, output: npt.NDArray[np.uint8] | None = None
+    ) -> InflatedBlocks:
         """Inflate and check the plan's blocks; damaged ones are told by their status.
 
-        Blocks of which the plan needs only a part are inflated only so far.
+        Blocks of which the plan needs only a part are inflated only so far. They go to ``output``, or to new memory.
         """
         n_blocks = plan.n_blocks
-        room = (plan.block_capacities + OUTPUT_SLACK + 15) // 16 * 16
-        starts = np.concatenate(([0], np.cumsum(room)))
-        output = np.empty(int(starts[-1]), np.uint8)  # np.empty does not touch memory: a loose bound costs nothing
+        starts = np.concatenate(([0], np.cumsum(_room(plan))))
+        if output is None:
+            output = np.empty(int(starts[-1]), np.uint8)  # memory that is not touched costs nothing: a loose bound does
         words = output.view(np.uint32)
         inflated = InflatedBlocks(
             words, (starts[:-1] // 4).astype(np.uint64), np.zeros(n_blocks, np.uint32), np.zeros(n_blocks, np.int32)
         )
         stops = np.full(n_blocks, 1 << 32, np.int64) if self.verify else plan.block_stops
         self.team.run(
-            inflate_range, n_blocks, blocks.data, blocks.offsets, blocks.sizes, plan.block_compressed,
+            self._inflate_range, n_blocks, blocks.data, blocks.offsets, blocks.sizes, plan.block_compressed,
             plan.block_capacities, stops, plan.block_big_endian, self.verify, output, words, inflated.bases,
             inflated.counts, inflated.statuses, smallest=SMALLEST_PIECE,
         )  # fmt: skip
@@ -176,14 +232,31 @@ class CpuEngine:
     def close(self) -> None:
         """End the engine's threads."""
         self.team.close()
+        self._buffers.close()
 
-    def _reduce(self, plan: ReadPlan, inflated: InflatedBlocks, reduction: Reduction, out: npt.NDArray[Any]) -> None:
+    def _reduce(self, part: Part, inflated: InflatedBlocks, reduction: Reduction, out: npt.NDArray[Any]) -> None:
+        plan, n_tracks = part.plan, out.shape[2]
         flat = out.reshape(-1)
         nothing = np.empty(0, np.float32)
         single, half = (flat, nothing.view(np.uint16)) if out.dtype == np.float32 else (nothing, flat.view(np.uint16))
+        scales = reduction.scales[part.first_track : part.first_track + plan.n_tracks]
         self.team.run(
-            make_reduce_range(reduction.statistic), plan.n_windows * plan.n_tracks, inflated.words, inflated.bases,
-            inflated.counts, plan.block_big_endian, plan.first_blocks, plan.last_blocks, plan.chrom_ids,
-            plan.window_starts, plan.clip_starts, plan.clip_ends, plan.n_bins, plan.window_size, reduction.scales,
-            np.float32(reduction.default_value), single, half, reduction.dtype_code, smallest=SMALLEST_PIECE,
+            self._make_reduce_range(reduction.statistic), plan.n_windows * plan.n_tracks, inflated.words,
+            inflated.bases, inflated.counts, plan.block_big_endian, plan.first_blocks, plan.last_blocks,
+            plan.chrom_ids, plan.window_starts, plan.clip_starts, plan.clip_ends, plan.n_bins, plan.window_size, scales,
+            np.float32(reduction.default_value), single, half, reduction.dtype_code,
+            part.first_window * plan.n_bins * n_tracks + part.first_track, n_tracks, smallest=SMALLEST_PIECE,
         )  # fmt: skip
+
+
+def _room(plan: ReadPlan) -> npt.NDArray[np.int64]:
+    """(K,) bytes that each block's inflated bytes are given."""
+    return (plan.block_capacities + OUTPUT_SLACK + 15) // 16 * 16
+
+
+def _output(out: npt.NDArray[Any] | None, shape: tuple[int, int, int], reduction: Reduction) -> npt.NDArray[Any]:
+    """The caller's array, or a new one; several statistics give it a last axis."""
+    full_shape = reduction.output_shape(shape)
+    out = aligned_empty(full_shape, reduction.array_dtype) if out is None else out
+    check_output(out, full_shape, reduction)
+    return out

@@ -6,7 +6,8 @@ from typing import Any
 
 import cupy
 
-from ..kernels import launch
+from ..kernels import launch, launch_swapped
+from ..kernels.swapping import InflateKernel
 from .launcher import KernelLauncher
 
 
@@ -17,10 +18,13 @@ class GpuInflater:
     ----------
     launcher
         Compiles and launches the kernels.
+    kernel
+        What inflates; by default the built-in kernels, both.
     """
 
-    def __init__(self, launcher: KernelLauncher) -> None:
+    def __init__(self, launcher: KernelLauncher, kernel: InflateKernel | None = None) -> None:
         self.launcher = launcher
+        self.kernel = InflateKernel("auto") if kernel is None else kernel
         self._side_streams: dict[int, Any] = {}
 
     def run(self, data: Any, table: Any, words: Any, results: Any, *, n_by_warp: int) -> None:
@@ -34,12 +38,16 @@ class GpuInflater:
             Where they are and where they go, see ``kernels.launch``.
         words : (W,) uint32
             Inflated blocks, written.
-        results : (2, K) int32
-            Status and number of items of each block, written.
+        results : (4, K) int32
+            What became of each block, written; see ``kernels.launch``. A kernel of one's own writes the first two rows.
         n_by_warp
             How many, the longest, get a warp each; the others get a lane each. See ``schedule.blocks_by_warp``.
         """
         n_blocks = table.shape[1]
+        if not self.kernel.is_builtin:
+            self._by_own(data, table, words, results)
+            return
+        n_by_warp = {"lanes": 0, "warps": n_blocks}.get(self.kernel.name, n_by_warp)
         if not 0 < n_by_warp < n_blocks:
             self._launch(data, table, words, results, n_by_warp)
             return
@@ -56,6 +64,12 @@ class GpuInflater:
             self._by_warp(data, table, words, results, n_by_warp)
         else:
             self._by_lane(data, table, words, results, 0)
+
+    def _by_own(self, data: Any, table: Any, words: Any, results: Any) -> None:
+        own, n_blocks = self.kernel, table.shape[1]
+        kernel = launch_swapped.make_inflate_by_thread(own) if own.cuda is None else own.cuda
+        n_groups = -(-n_blocks // own.streams_per_group)
+        self.launcher.launch(kernel, n_groups, own.threads, data, table, words, results, 0, n_blocks)
 
     def _by_warp(self, data: Any, table: Any, words: Any, results: Any, n_blocks: int) -> None:
         self.launcher.launch(

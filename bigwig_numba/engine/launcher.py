@@ -7,8 +7,10 @@ changes with any of their source files, so that a second process need not compil
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import logging
+import math
 import os
 import tempfile
 from pathlib import Path
@@ -20,6 +22,7 @@ import numpy as np
 from numba.np import numpy_support
 
 from ..cache import cache_folder
+from ..kernels.keeping import source_digest
 
 logger = logging.getLogger(__name__)
 
@@ -53,15 +56,16 @@ class KernelLauncher:
             Of the kernel in the cache. Without it the kernel is compiled anew in each process, as those must be whose
             source this package does not know.
         """
-        types = tuple(map(_numba_type, arguments))
-        key = (kernel, types, cupy.cuda.runtime.getDevice())
+        # Numba's types would take longer to make than the launch.
+        kinds = tuple([(a.dtype.char, a.ndim) if isinstance(a, cupy.ndarray) else type(a) for a in arguments])
+        key = (kernel, kinds, cupy.cuda.runtime.getDevice())
         function = self._functions.get(key)
         if function is None:
-            function = self._functions[key] = self._load(kernel, types, name)
+            function = self._functions[key] = self._load(kernel, tuple(map(_numba_type, arguments)), name)
         flat: list[Any] = []
         for argument in arguments:
             if isinstance(argument, cupy.ndarray):
-                flat += _array_arguments(argument)
+                flat += _array_arguments(argument.data.ptr, argument.itemsize, argument.shape)
             else:
                 flat.append(np.int64(argument) if isinstance(argument, int) else argument)
         function((n_groups,), (n_threads,), tuple(flat))
@@ -76,7 +80,7 @@ class KernelLauncher:
 
     def _from_cache(self, kernel: Any, types: tuple[Any, ...], name: str) -> tuple[str, bytes]:
         capability = cupy.cuda.Device().compute_capability
-        facts = (name, str(types), capability, numba.__version__, _numba_cuda_version(), _source_digest())
+        facts = (name, str(types), capability, numba.__version__, _numba_cuda_version(), source_digest())
         path = self.folder / f"{name}-{hashlib.blake2b(repr(facts).encode(), digest_size=16).hexdigest()}.cubin"
         try:
             entry, _, binary = path.read_bytes().partition(b"\n")
@@ -103,24 +107,17 @@ def _numba_type(argument: Any) -> Any:
     return numpy_support.from_dtype(argument.dtype)
 
 
-def _array_arguments(array: Any) -> list[Any]:
-    """An array as Numba's kernels take it: two unused pointers, items, bytes an item, address, shape, strides."""
-    numbers = (0, 0, array.size, array.itemsize, array.data.ptr, *array.shape, *array.strides)
-    return [np.int64(number) for number in numbers]
+@functools.lru_cache(maxsize=1024)  # memory is used again, so most arrays of a batch were there in the one before
+def _array_arguments(address: int, itemsize: int, shape: tuple[int, ...]) -> tuple[Any, ...]:
+    """A contiguous array as Numba's kernels take it: two unused pointers, size, itemsize, address, shape, strides."""
+    strides = [itemsize * math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
+    return tuple(map(np.int64, (0, 0, math.prod(shape), itemsize, address, *shape, *strides)))
 
 
 def _numba_cuda_version() -> str:
     import numba_cuda
 
     return str(numba_cuda.__version__)
-
-
-def _source_digest() -> str:
-    """Changes with any source file that kernels are made of."""
-    digest = hashlib.blake2b(digest_size=16)
-    for path in sorted(Path(__file__).parent.parent.joinpath("kernels").rglob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
 
 
 def _write_atomically(path: Path, content: bytes) -> None:

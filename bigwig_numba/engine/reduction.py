@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ConfigError
-from ..kernels.statistics import Statistic
+from ..kernels.statistics import Statistic, builtin_names
 from ..kernels.windows import BFLOAT16, FLOAT16, FLOAT32
 
 DTYPE_CODES = {"float32": FLOAT32, "float16": FLOAT16, "bfloat16": BFLOAT16}
@@ -21,7 +21,7 @@ class Reduction:
     Parameters
     ----------
     statistic
-        How the items that overlap a bin become its value.
+        How the items that overlap a bin become its value; several give the output a last axis.
     default_value
         What an uncovered base counts as; NaN: it does not count.
     dtype
@@ -30,7 +30,7 @@ class Reduction:
         What each track's values are multiplied with; the default is not.
     """
 
-    statistic: Statistic
+    statistic: Statistic | tuple[Statistic, ...]
     default_value: float
     dtype: str
     scales: npt.NDArray[np.float32]
@@ -40,6 +40,16 @@ class Reduction:
             raise ConfigError(
                 f"dtype {self.dtype!r} is not one of {', '.join(DTYPE_CODES)}", argument="dtype", value=self.dtype
             )
+
+    def output_shape(self, shape: tuple[int, int, int]) -> tuple[int, ...]:
+        """(S, B, T), and for several statistics (S, B, T, number of statistics)."""
+        return (*shape, len(self.statistic)) if isinstance(self.statistic, tuple) else shape
+
+    @property
+    def kernel_name(self) -> str | None:
+        """Name under which the compiled kernel may be kept; None if it has functions of the user's."""
+        names = builtin_names(self.statistic)
+        return None if names is None else f"reduce_windows_{names}"
 
     @property
     def dtype_code(self) -> int:

@@ -19,16 +19,17 @@ import numpy.typing as npt
 from ..errors import FormatError
 from ..kernels.gather import copy_blocks
 from ..parallel import ThreadTeam
-from ..plan import ReadPlan
+from ..plan import ReadPlan, TrackTable
 from ..storage import ByteSource
 from .remote import read_unmapped
 from .sources import SourceTable
 
-__all__ = ["CompressedBlocks", "fetch_blocks"]
+__all__ = ["BlockRanges", "CompressedBlocks", "fetch_blocks", "slot_sizes"]
 
 ALIGNMENT = 16  # bytes; decoders load words of up to 16
 PADDING = 32  # zero bytes after a block, at least: what the CPU's decoder may read ahead
-SMALLEST_PIECE = 256  # blocks of some 4 KB: about 0.1 ms, below which a thread costs more than it does
+SMALLEST_PIECE = 64  # blocks: new pages of a file take about a microsecond each, a thread some tens of them
+LARGE_PIECE = 256  # of more blocks than one such piece a thread, pieces are worth a transfer each
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,12 +51,47 @@ class CompressedBlocks:
     sizes: npt.NDArray[np.int64]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class BlockRanges:
+    """Where blocks are in their files: what fetching needs to know, of a plan or without one.
+
+    Attributes
+    ----------
+    block_tracks
+        (K,) int, the file of each.
+    block_offsets, block_sizes
+        (K,) int64, bytes in the file.
+    """
+
+    block_tracks: npt.NDArray[np.int32]
+    block_offsets: npt.NDArray[np.int64]
+    block_sizes: npt.NDArray[np.int64]
+
+    @property
+    def n_blocks(self) -> int:
+        """K."""
+        return len(self.block_tracks)
+
+    @classmethod
+    def of_leaves(cls, tracks: TrackTable, leaves: npt.NDArray[np.int64]) -> BlockRanges:
+        """The blocks of some leaves, (K,) int64, ascending."""
+        numbers = np.diff(np.searchsorted(leaves, tracks.first_leaf))
+        files = np.repeat(np.arange(tracks.n_tracks, dtype=np.int32), numbers)
+        return cls(files, tracks.leaf_offsets[leaves], tracks.leaf_sizes[leaves])
+
+
+def slot_sizes(sizes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Bytes that blocks of these sizes take in memory, with what follows them."""
+    return -(-(sizes + PADDING) // ALIGNMENT) * ALIGNMENT
+
+
 def fetch_blocks(
-    plan: ReadPlan,
+    plan: ReadPlan | BlockRanges,
     sources: Sequence[ByteSource],
     *,
     allocate: Callable[[int, type[np.uint8]], npt.NDArray[np.uint8]] = np.empty,
     team: ThreadTeam | None = None,
+    done: Callable[[int], None] | None = None,
 ) -> CompressedBlocks:
     """Bring the blocks of a plan into memory.
 
@@ -66,9 +102,12 @@ def fetch_blocks(
     sources
         The files, as ``plan.block_tracks`` numbers them. A ``SourceTable`` saves looking at each in every batch.
     allocate
-        Called as ``allocate(n_bytes, np.uint8)`` for the memory to fill, for instance pinned.
+        Called as ``allocate(n_bytes, np.uint8)`` for the memory to fill, for instance pinned; ``n_bytes`` is what
+        ``slot_sizes`` adds up to.
     team
         Threads to copy with; without them the calling thread does it all.
+    done
+        Called with a number of bytes each time that the memory up to there is filled.
 
     Returns
     -------
@@ -83,7 +122,7 @@ def fetch_blocks(
     """
     table = sources if isinstance(sources, SourceTable) else SourceTable(sources)
     _check_ranges(plan, table)
-    slots = -(-(plan.block_sizes + PADDING) // ALIGNMENT) * ALIGNMENT
+    slots = slot_sizes(plan.block_sizes)
     ends = np.cumsum(slots)
     blocks = CompressedBlocks(
         data=allocate(int(ends[-1]) if plan.n_blocks else 0, np.uint8), offsets=ends - slots, sizes=plan.block_sizes
@@ -91,15 +130,22 @@ def fetch_blocks(
     addresses = table.addresses[plan.block_tracks] + plan.block_offsets.astype(np.uint64)
     held = read_unmapped(plan, table, addresses)
     arguments = (blocks.data, blocks.offsets, blocks.sizes, ends, addresses)
+
+    def report(last: int) -> None:
+        if done is not None and last > 0:
+            done(int(ends[last - 1]))
+
     if team is None:
         copy_blocks(0, plan.n_blocks, *arguments)
+        report(plan.n_blocks)
     else:
-        team.run(copy_blocks, plan.n_blocks, *arguments, smallest=SMALLEST_PIECE)
+        smallest = min(max(SMALLEST_PIECE, plan.n_blocks // team.n_threads), LARGE_PIECE)
+        team.run(copy_blocks, plan.n_blocks, *arguments, smallest=smallest, done=report)
     del held  # until here the addresses had to stay good
     return blocks
 
 
-def _check_ranges(plan: ReadPlan, table: SourceTable) -> None:
+def _check_ranges(plan: ReadPlan | BlockRanges, table: SourceTable) -> None:
     """Raise for the first block that lies outside its file: what is copied by address must be there."""
     # Compared without adding up, as offset + size of a damaged index may overflow.
     sizes = table.sizes[plan.block_tracks]

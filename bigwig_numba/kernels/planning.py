@@ -71,6 +71,7 @@ class SortedRequest(NamedTuple):
 class BlockArrays(NamedTuple):
     """The (K,) arrays of a ``ReadPlan`` that are being written."""
 
+    leaves: Any
     tracks: Any
     offsets: Any
     sizes: Any
@@ -134,6 +135,7 @@ def find_runs_of_track(track, leaves, request, runs):
 def write_block(block, leaf, file, leaves, blocks):
     """Copy what the plan keeps of a leaf."""
     capacity = leaves.capacities[file]
+    blocks.leaves[block] = leaf
     blocks.tracks[block] = file
     blocks.offsets[block] = leaves.offsets[leaf]
     blocks.sizes[block] = leaves.sizes[leaf]
