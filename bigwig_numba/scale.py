@@ -6,23 +6,22 @@ import logging
 import math
 import os
 import posixpath
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from .errors import ConfigError
 
-__all__ = ["scales_of_paths"]
+__all__ = ["Key", "keys_of_paths", "scales_of_paths", "unused_keys"]
 
 logger = logging.getLogger(__name__)
 
+Key = str | os.PathLike[str]
 Parts = tuple[str, ...]
 
 
-def scales_of_paths(
-    paths: Sequence[str], scale: Mapping[str | os.PathLike[str], float] | None
-) -> npt.NDArray[np.float32]:
+def scales_of_paths(paths: Sequence[str], scale: Mapping[Key, float] | None) -> npt.NDArray[np.float32]:
     """The factor of each path.
 
     For ``/data/liver/ENCFF1.bw`` the keys ``/data/liver/ENCFF1.bw``, ``/data/liver/ENCFF1``, ``data/liver/ENCFF1.bw``,
@@ -56,18 +55,35 @@ def scales_of_paths(
     if not hasattr(scale, "items"):
         message = f"scale must map paths to factors, like {{'liver/a.bw': 2.0}}, not be {scale!r}"
         raise ConfigError(message, argument="scale", value=scale)
-    factors = {_key_parts(key): _checked_factor(key, factor) for key, factor in scale.items()}
-    used: set[Parts] = set()
-    scales = np.ones(len(paths), dtype=np.float32)
-    for number, path in enumerate(paths if factors else ()):
-        match = next((part for part in _parts_to_look_for(path) if part in factors), None)
-        if match is not None:
-            scales[number] = factors[match]
-            used.add(match)
-    unused = [str(key) for key in scale if _key_parts(key) not in used]
+    factors = {key: _checked_factor(key, factor) for key, factor in scale.items()}
+    matches = keys_of_paths(paths, factors)
+    unused = unused_keys(matches, factors)
     if unused:
         logger.warning("No file is scaled by %d of the keys of scale: %s", len(unused), ", ".join(unused[:10]))
-    return scales
+    return np.array([1.0 if key is None else factors[key] for key in matches], dtype=np.float32)
+
+
+def keys_of_paths(paths: Sequence[str], keys: Iterable[Key]) -> list[Key | None]:
+    """For each path the key that names it best, as :func:`scales_of_paths` tells; None where none does.
+
+    Parameters
+    ----------
+    paths
+        Local paths or URLs.
+    keys
+        Full or partial paths. Of two that mean the same, the later counts.
+    """
+    named = {_key_parts(key): key for key in keys}
+    if not named:
+        return [None] * len(paths)
+    matches = (next((parts for parts in _parts_to_look_for(path) if parts in named), None) for path in paths)
+    return [None if parts is None else named[parts] for parts in matches]
+
+
+def unused_keys(matches: Iterable[Key | None], keys: Iterable[Key]) -> list[str]:
+    """The keys, as text, that no path was matched with, nor with another that means the same."""
+    used = {_key_parts(key) for key in matches if key is not None}
+    return [str(key) for key in keys if _key_parts(key) not in used]
 
 
 def _checked_factor(key: object, factor: object) -> float:
@@ -93,7 +109,7 @@ def _parts_to_look_for(path: str) -> Iterator[Parts]:
             yield parts[first:end]
 
 
-def _key_parts(key: str | os.PathLike[str]) -> Parts:
+def _key_parts(key: Key) -> Parts:
     """A key's parts: from the root if it is absolute, a URL, or goes up; else those anywhere in a path."""
     text = os.fspath(key)
     relative = posixpath.normpath(text.replace(os.sep, "/"))
