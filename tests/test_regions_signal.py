@@ -25,12 +25,12 @@ VALUES = {
 
 
 @pytest.fixture(scope="module")
-def tracks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BigWigCollection]:
+def tracks(tmp_path_factory: pytest.TempPathFactory, device: str) -> Iterator[BigWigCollection]:
     folder = tmp_path_factory.mktemp("tracks")
     paths = [folder / f"{number}.bw" for number in range(3)]
     with_gaps = [(name, 0, np.where(values == 0, np.nan, values)) for name, values in VALUES.items()]
     write_bigwig(paths, dict.fromkeys(CHROMOSOMES, LENGTH), with_gaps)
-    with BigWigCollection(paths, device="cpu") as collection:
+    with BigWigCollection(paths, device=device) as collection:
         yield collection
 
 

@@ -1,6 +1,7 @@
 """Regions of a genome as pandas frames: read them, change them, split them, and draw negatives for them."""
 
 from .bed import read_bed
+from .bed_writer import write_bed
 from .chromosomes import (
     STANDARD_CHROMOSOMES,
     Split,
@@ -30,4 +31,5 @@ __all__ = [
     "standard_chromosomes",
     "subtract",
     "tile",
+    "write_bed",
 ]

@@ -12,7 +12,7 @@ import pandas as pd
 from ..errors import ConfigError
 from .frames import GenomeLine, Int64Array, as_regions, check_integer
 
-__all__ = ["intersect", "merge", "overlapping_rows", "subtract"]
+__all__ = ["covered_by", "intersect", "merge", "overlapping_rows", "subtract"]
 
 
 def merge(frame: pd.DataFrame, *, max_gap: int = 0, aggregate: Mapping[str, Any] | None = None) -> pd.DataFrame:
@@ -111,12 +111,13 @@ def subtract(frame: pd.DataFrame, other: pd.DataFrame, *, buffer: int = 0, whole
     """
     buffer = check_integer(buffer, "buffer", at_least=0)
     regions = _not_empty(as_regions(frame))
-    cut_out = _not_empty(as_regions(other, argument="other"))
-    cut_out = cut_out.assign(start=cut_out["start"] - buffer, end=cut_out["end"] + buffer)
+    cut_out = as_regions(other, argument="other")
     if whole_rows:
-        return regions[~overlapping_rows(regions, cut_out)]
+        cut_out = _not_empty(cut_out)
+        widened = cut_out.assign(start=cut_out["start"] - buffer, end=cut_out["end"] + buffer)
+        return regions[~overlapping_rows(regions, widened)]
     line = GenomeLine.under(regions)
-    other_starts, other_ends = _disjoint(line, cut_out)
+    other_starts, other_ends = covered_by(line, cut_out, buffer=buffer)
     # What is left between them, from before the first chromosome to after the last.
     end_of_line = np.array([line.stride * max(len(line.names), 1)], dtype=np.int64)
     gap_starts = np.concatenate([np.array([-1], dtype=np.int64), other_ends])
@@ -170,6 +171,14 @@ def overlapping_rows(regions: pd.DataFrame, other: pd.DataFrame) -> npt.NDArray[
     other_starts, other_ends = _disjoint(line, other)
     first, stop = _overlapping_runs(starts, ends, other_starts, other_ends)
     return (stop > first) & (ends > starts)
+
+
+def covered_by(line: GenomeLine, regions: pd.DataFrame | None, *, buffer: int = 0) -> tuple[Int64Array, Int64Array]:
+    """Starts and ends (M,) on the line of what a checked frame covers: sorted, disjoint, not touching."""
+    if regions is None:
+        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+    regions = _not_empty(regions)
+    return _disjoint(line, regions.assign(start=regions["start"] - buffer, end=regions["end"] + buffer))
 
 
 def _not_empty(regions: pd.DataFrame) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -164,7 +165,8 @@ def _count_batch(regions: pd.DataFrame, collection: BatchReader, bin_size: int) 
     values = collection.get_batch(
         chromosomes, starts, starts + lengths[-1], window_size=bin_size, default_value=0.0, statistic="sum"
     )
-    xp = values.__array_namespace__()  # NumPy or CuPy: what is large stays where it is
+    # What is large stays where it is.
+    xp = np if isinstance(values, np.ndarray) else importlib.import_module("cupy")
     bins = xp.arange(values.shape[1])[None, :] < xp.asarray(lengths // bin_size)[:, None]
     sums = xp.where(bins[:, :, None], values, 0).sum(axis=1, dtype=xp.float64)
     counts: npt.NDArray[np.float64] = sums.get() if hasattr(sums, "get") else sums
