@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from tests.bigwig_writer import Section
 
-STATISTICS = ("mean", "sum", "min", "max", "std", "coverage")
+STATISTICS = ("mean", "sum", "min", "max", "std", "coverage", "sum_of_squares", "log_mean", "last")
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
@@ -73,6 +73,8 @@ def reduce_bins(
     covered = ~np.isnan(bases)
     if statistic == "coverage":
         return np.asarray(covered.sum(axis=1) / window_size)
+    if statistic == "last":
+        return np.asarray([bin[~np.isnan(bin)][-1] if (~np.isnan(bin)).any() else default_value for bin in bases])
     if not math.isnan(default_value):
         bases = np.where(covered, bases, default_value)
     with np.errstate(invalid="ignore"):  # infinities of both signs
@@ -99,6 +101,11 @@ def reduce_rows(bases: Doubles, statistic: str) -> Doubles:
     elif statistic == "std":
         deviations = np.where(counted, bases - (sums / some)[:, None], 0.0)
         reduced = np.sqrt((deviations**2).sum(axis=1) / np.maximum(counts - 1, 1))
+    elif statistic == "sum_of_squares":
+        reduced = np.where(counted, bases**2, 0.0).sum(axis=1)
+    elif statistic == "log_mean":
+        with np.errstate(divide="ignore"):
+            reduced = np.where(counted, np.log1p(bases), 0.0).sum(axis=1) / some
     else:
         raise ValueError(f"no statistic {statistic!r}; there are {STATISTICS}")
     return np.where(counts > 0, reduced, np.nan)

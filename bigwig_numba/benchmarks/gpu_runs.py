@@ -13,6 +13,7 @@ from ..engine.inflating import GpuInflater
 from ..engine.launcher import KernelLauncher
 from ..engine.schedule import blocks_by_warp, longest_first
 from ..kernels import launch
+from ..kernels.swapping import InflateKernel
 from .blocks import BlockSet
 from .nvcomp import NvcompDeflate
 
@@ -61,10 +62,13 @@ class _GpuRun(abc.ABC):
 class LibraryRun(_GpuRun):
     """Inflating by this library; the host has sorted the streams by size, as the engine does."""
 
-    def __init__(self, data: Any, drawn: Any, capacity: int, *, n_by_warp: int | None = None) -> None:
+    def __init__(
+        self, data: Any, drawn: Any, capacity: int, *, n_by_warp: int | None = None, kernel: InflateKernel | None = None
+    ) -> None:
         super().__init__(drawn.sizes.shape[0], drawn.sizes.shape[1], capacity)
         self.n_by_warp = blocks_by_warp(drawn.sizes[0]) if n_by_warp is None else n_by_warp
         self.name = "bigwig_numba" if n_by_warp is None else f"bigwig_numba, {n_by_warp} by warp"
+        self.name = self.name if kernel is None else kernel.name
         self.data = data.view(np.uint32)
         self.tables = []
         for offsets, sizes in zip(drawn.offsets, drawn.sizes, strict=True):
@@ -74,9 +78,9 @@ class LibraryRun(_GpuRun):
             table[launch.BASE] = np.arange(self.n_blocks) * (self.slot // 4)
             table[launch.ORDER] = longest_first(sizes)
             self.tables.append(cupy.asarray(table))
-        self.results = cupy.empty((2, self.n_blocks), np.int32)
+        self.results = cupy.empty((launch.RESULT_ROWS, self.n_blocks), np.int32)
         self.words = self.output.view(np.uint32)
-        self.inflater = GpuInflater(KernelLauncher())
+        self.inflater = GpuInflater(KernelLauncher(), kernel)
 
     def start(self, copy: int) -> None:
         """Decompress the blocks of this copy."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -15,9 +16,11 @@ import numpy.typing as npt
 from ..engine.choose import why_no_cuda
 from ..engine.store import ALIGNMENT, PADDING
 from ..kernels.inflate.table import OUTPUT_SLACK, inflate_many
+from ..kernels.swapping import InflateKernel, inflate_streams
 from .blocks import BlockSet, made_blocks, real_blocks
 
 REPEATS = 7
+POISON = 0xAAAAAAAA
 L2_BYTES = 64 << 20  # inputs rotate over more than this, so that no run finds its input in the GPU's cache
 
 
@@ -36,7 +39,9 @@ class InflateResult:
     gigabytes_per_second
         Inflated bytes by time.
     right
-        Whether every byte of every block was right.
+        Whether every byte of every block was right. What is wrong is not timed: its time is NaN.
+    problem
+        What is wrong, where that is known.
     """
 
     decoder: str
@@ -44,10 +49,11 @@ class InflateResult:
     milliseconds: float
     gigabytes_per_second: float
     right: bool
+    problem: str = ""
 
     def line(self) -> str:
         """For people."""
-        verdict = "every byte right" if self.right else "WRONG"
+        verdict = "every byte right" if self.right else f"WRONG {self.problem}".rstrip()
         return (
             f"{self.decoder:<24} {self.n_blocks:>8,} blocks {self.milliseconds:>10.3f} ms "
             f"{self.gigabytes_per_second:>8.2f} GB/s  {verdict}"
@@ -59,7 +65,11 @@ class InflateResult:
 
 
 def run_inflate_benchmark(
-    n_blocks: Sequence[int], *, n_items: int = 1_024, files: Sequence[str] | None = None
+    n_blocks: Sequence[int],
+    *,
+    n_items: int = 1_024,
+    files: Sequence[str] | None = None,
+    kernels: Sequence[InflateKernel] = (),
 ) -> Iterator[InflateResult]:
     """Measure all decoders that there are, one result after another.
 
@@ -71,12 +81,33 @@ def run_inflate_benchmark(
         Items of a made block.
     files
         Draw blocks from these files instead.
+    kernels
+        More kernels to measure beside the built-in ones.
     """
     blocks = real_blocks(files) if files else made_blocks(2_048, n_items=n_items)
     if why_no_cuda() is None:
         for number in n_blocks:
-            yield from measure_gpu(blocks, number)
-    yield from measure_cpu(blocks)
+            yield from measure_gpu(blocks, number, kernels)
+    yield from measure_cpu(blocks, kernels)
+
+
+def race_inflate_kernels(
+    kernels: Sequence[InflateKernel], *, n_blocks: int = 2_048, n_items: int = 1_024
+) -> list[InflateResult]:
+    """Measure one's own kernels beside the library's on made blocks: on the GPU if there is one, and on the CPU.
+
+    Parameters
+    ----------
+    kernels
+        One's own.
+    n_blocks
+        Blocks at a time.
+    n_items
+        Items of a block, 12 bytes each.
+    """
+    blocks = made_blocks(n_blocks, n_items=n_items)
+    on_gpu = list(measure_gpu(blocks, n_blocks, kernels)) if why_no_cuda() is None else []
+    return on_gpu + list(measure_cpu(blocks, kernels))
 
 
 @dataclass(frozen=True)
@@ -111,8 +142,8 @@ def _draw(blocks: BlockSet, n_blocks: int, *, most_copies: int = 64) -> _Copies:
     return _Copies(data, offsets[:-1].reshape(shape), sizes.reshape(shape), which.reshape(shape))
 
 
-def measure_gpu(blocks: BlockSet, n_blocks: int) -> Iterator[InflateResult]:
-    """Time the GPU's decoder, and nvCOMP's where its library is found, on ``n_blocks`` blocks at a time."""
+def measure_gpu(blocks: BlockSet, n_blocks: int, kernels: Sequence[InflateKernel] = ()) -> Iterator[InflateResult]:
+    """Time the GPU's decoder, one's own, and nvCOMP's where its library is found, on ``n_blocks`` blocks at a time."""
     import cupy
 
     from . import nvcomp
@@ -121,22 +152,23 @@ def measure_gpu(blocks: BlockSet, n_blocks: int) -> Iterator[InflateResult]:
     drawn = _draw(blocks, n_blocks)
     data = cupy.asarray(drawn.data)
     runs: list[Any] = [LibraryRun(data, drawn, blocks.capacity)]
+    runs += [LibraryRun(data, drawn, blocks.capacity, kernel=kernel) for kernel in kernels]
     library = nvcomp.find_library()
     if library:
         runs.append(NvcompRun(library, data, drawn, blocks.capacity))
     for run in runs:
-        milliseconds = run.time(REPEATS)
+        right = run.is_right(blocks, drawn.which)
+        milliseconds = run.time(REPEATS) if right else math.nan
         n_bytes = np.array([len(section) for section in blocks.sections])[drawn.which].sum(axis=1).mean()
-        yield InflateResult(
-            run.name, n_blocks, milliseconds, float(n_bytes) / milliseconds / 1e6, run.is_right(blocks, drawn.which)
-        )
+        yield InflateResult(run.name, n_blocks, milliseconds, float(n_bytes) / milliseconds / 1e6, right)
 
 
-def measure_cpu(blocks: BlockSet) -> Iterator[InflateResult]:
-    """Time the CPU's decoder on one thread, zlib, and libdeflate where the package ``deflate`` is installed."""
+def measure_cpu(blocks: BlockSet, kernels: Sequence[InflateKernel] = ()) -> Iterator[InflateResult]:
+    """Time the CPU's decoder on one thread, one's own, zlib, and libdeflate where ``deflate`` is installed."""
     n_bytes = sum(map(len, blocks.sections))
     decoders: list[tuple[str, Callable[[], list[bytes]]]] = [
         ("bigwig_numba, 1 thread", _LibraryOnCpu(blocks).run),
+        *((f"{kernel.name}, 1 thread", _OwnOnCpu(blocks, kernel).run) for kernel in kernels if kernel.decode),
         ("zlib", lambda: [zlib.decompress(stream) for stream in blocks.streams]),
     ]
     try:
@@ -149,14 +181,32 @@ def measure_cpu(blocks: BlockSet) -> Iterator[InflateResult]:
             ("libdeflate", lambda: [bytes(deflate.zlib_decompress(stream, size)) for stream, size in pairs])
         )
     for name, run in decoders:
-        right = tuple(run()) == blocks.sections
-        times = []
-        for _ in range(REPEATS):
-            started = time.perf_counter()
-            run()
-            times.append(time.perf_counter() - started)
-        milliseconds = float(np.median(times)) * 1e3
-        yield InflateResult(name, len(blocks.streams), milliseconds, n_bytes / milliseconds / 1e6, right)
+        inflated = run()
+        right = tuple(inflated) == blocks.sections
+        milliseconds = _median_milliseconds(run) if right else math.nan
+        problem = "" if right else _first_difference(inflated, blocks.sections)
+        yield InflateResult(name, len(blocks.streams), milliseconds, n_bytes / milliseconds / 1e6, right, problem)
+
+
+def _median_milliseconds(run: Callable[[], object]) -> float:
+    times = []
+    for _ in range(REPEATS):
+        started = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - started)
+    return float(np.median(times)) * 1e3
+
+
+def _first_difference(inflated: Sequence[bytes], sections: Sequence[bytes]) -> str:
+    """Where the first wrong block differs from what it should be."""
+    if len(inflated) != len(sections):
+        return "(a block was refused)"
+    block = next(i for i, section in enumerate(sections) if inflated[i] != section)
+    ours, theirs = inflated[block], sections[block]
+    if len(ours) != len(theirs):
+        return f"(block {block}: {len(ours):,} bytes instead of {len(theirs):,})"
+    byte = next(i for i, value in enumerate(theirs) if ours[i] != value)
+    return f"(block {block}: byte {byte:,} is {ours[byte]} instead of {theirs[byte]})"
 
 
 class _LibraryOnCpu:
@@ -182,4 +232,29 @@ class _LibraryOnCpu:
         return [
             self.output[start : start + length].tobytes()
             for start, length in zip(self.starts.tolist(), self.lengths, strict=True)
+        ]
+
+
+class _OwnOnCpu:
+    """The same of a decoder of one's own, over poisoned memory."""
+
+    def __init__(self, blocks: BlockSet, kernel: InflateKernel) -> None:
+        self.drawn = _draw(blocks, len(blocks.streams), most_copies=1)
+        self.kernel = kernel
+        self.slot = blocks.capacity // 4 + OUTPUT_SLACK // 4
+        self.words = np.full(len(blocks.streams) * self.slot, POISON, np.uint32)
+        self.capacity = blocks.capacity
+
+    def run(self) -> list[bytes]:
+        statuses, lengths = inflate_streams(
+            self.kernel, self.drawn.data.view(np.uint32), self.drawn.offsets[0] // 4, self.drawn.sizes[0], self.words,
+            self.slot, self.capacity,
+        )  # fmt: skip
+        if statuses.any():
+            return []
+        starts = np.arange(lengths.size) * self.slot * 4
+        output = self.words.view(np.uint8)
+        return [
+            output[start : start + length].tobytes()
+            for start, length in zip(starts.tolist(), lengths.tolist(), strict=True)
         ]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..benchmarks.inflate import InflateResult, run_inflate_benchmark
 from ..errors import BigWigError
+from ..kernels.swapping import get_inflate_kernel
 from .arguments import Commands, positive_integer
 
 
@@ -31,6 +32,10 @@ def add_bench_inflate(benchmarks: Commands[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--files", nargs="+", metavar="PATH_OR_URL", help="draw the blocks from these files instead of making them"
     )
+    parser.add_argument(
+        "--kernel", nargs="+", default=[], metavar="MODULE:NAME",
+        help="race kernels of your own too: objects of type InflateKernel, as module:name or file.py:name",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw throughput against blocks (.png, .pdf, .svg)")
     parser.set_defaults(run=_bench_inflate)
@@ -38,7 +43,8 @@ def add_bench_inflate(benchmarks: Commands[argparse.ArgumentParser]) -> None:
 
 def _bench_inflate(options: argparse.Namespace) -> None:
     results: list[InflateResult] = []
-    for result in run_inflate_benchmark(options.blocks, n_items=options.items, files=options.files):
+    kernels = [get_inflate_kernel(name) for name in options.kernel]
+    for result in run_inflate_benchmark(options.blocks, n_items=options.items, files=options.files, kernels=kernels):
         results.append(result)
         if not options.json:
             print(result.line(), flush=True)

@@ -20,6 +20,12 @@ Each is an ``@intrinsic``: the type checker sees a signature, the compiler gets 
 ``fused_multiply_add`` ``a * b + c`` in float32, rounded once
 ``rounded_add``        ``a + b`` in float32, rounded by itself: never fused with a product
 ``rounded_multiply``   ``a * b`` in float32, likewise
+``plus minus times``   Python's operators between numbers of any types, each rounded by itself
+``divided_by``         Python's ``/``, in float32
+``less equal ...``     Python's comparisons
+``smaller larger``     Python's ``min`` and ``max`` of two
+``as_float``           a whole number as float32
+``make_cast``          makes a conversion to a given type
 ``vote_any``           true on every lane of a warp if true on one
 ``ballot``             bit i is set if the predicate is true on lane i
 ``match_any``          bit i is set if lane i has the same value
@@ -36,6 +42,7 @@ Three more work on memory, on the CPU only: ``load_64`` and ``store_64`` (unalig
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
 _I1, _I8, _I32, _I64 = (ir.IntType(bits) for bits in (1, 8, 32, 64))
@@ -189,6 +196,147 @@ def _rounded(nvvm_name, operation):
 
 rounded_add = _rounded("llvm.nvvm.add.rn.f", "fadd")
 rounded_multiply = _rounded("llvm.nvvm.mul.rn.f", "fmul")
+
+
+def _number(*operands):
+    """The type that numbers are calculated in: float64 if one is, float32 if one is a float, else int64.
+
+    As in NumPy, where Python's numbers adapt to those of an array (NEP 50), and unlike in Numba, where
+    float32 * int is a float64.
+    """
+    kinds = [types.unliteral(operand) for operand in operands]
+    if not all(isinstance(kind, types.Float | types.Integer | types.Boolean) for kind in kinds):
+        raise TypingError(f"expected numbers, not {' and '.join(map(str, kinds))}")
+    if types.float64 in kinds:
+        return types.float64
+    return types.float32 if any(isinstance(kind, types.Float) for kind in kinds) else types.int64
+
+
+def _round(context, builder, operation, left, right):
+    """A sum or product of floats that rounds by itself, on CUDA too."""
+    if not _is_cuda(context):
+        return getattr(builder, operation)(left, right)
+    suffix = "f" if left.type == _F32 else "d"
+    return _call(builder, f"llvm.nvvm.{operation[1:]}.rn.{suffix}", left.type, [left, right])
+
+
+def _negative(builder, value):
+    """``-value``, as NVVM's LLVM knows it, which is older than the instruction for it."""
+    return builder.fsub(ir.Constant(value.type, -0.0), value)
+
+
+def _arithmetic(generate_float, int_operation):
+    """An intrinsic for a Python operator between numbers; ``_number`` says in which type."""
+
+    @intrinsic
+    def operation(typing_context, left, right):
+        kind = _number(left, right)
+
+        def generate(context, builder, signature, arguments):
+            if kind == types.int64:
+                return getattr(builder, int_operation)(*arguments)
+            return generate_float(context, builder, *arguments)
+
+        return kind(kind, kind), generate
+
+    return operation
+
+
+plus = _arithmetic(lambda context, builder, left, right: _round(context, builder, "fadd", left, right), "add")
+minus = _arithmetic(
+    lambda context, builder, left, right: _round(context, builder, "fadd", left, _negative(builder, right)), "sub"
+)
+times = _arithmetic(lambda context, builder, left, right: _round(context, builder, "fmul", left, right), "mul")
+
+
+@intrinsic
+def divided_by(typing_context, left, right):
+    """``left / right``: float32 for whole numbers too. Division by 0 gives infinity or NaN."""
+    kind = types.float64 if _number(left, right) == types.float64 else types.float32
+
+    def generate(context, builder, signature, arguments):
+        return builder.fdiv(*arguments)
+
+    return kind(kind, kind), generate
+
+
+@intrinsic
+def as_float(typing_context, number):
+    """A whole number as float32; a float as it is."""
+    kind = types.float64 if _number(number) == types.float64 else types.float32
+
+    def generate(context, builder, signature, arguments):
+        return arguments[0]
+
+    return kind(kind), generate
+
+
+def _compare(builder, operator, left, right):
+    """One bit; with a NaN only ``!=`` is true."""
+    if left.type == _I64:
+        return builder.icmp_signed(operator, left, right)
+    return (builder.fcmp_unordered if operator == "!=" else builder.fcmp_ordered)(operator, left, right)
+
+
+def _comparison(operator):
+    """An intrinsic for a comparison of numbers."""
+
+    @intrinsic
+    def comparison(typing_context, left, right):
+        kind = _number(left, right)
+
+        def generate(context, builder, signature, arguments):
+            return _compare(builder, operator, *arguments)
+
+        return types.boolean(kind, kind), generate
+
+    return comparison
+
+
+less, less_equal, greater, greater_equal, equal, not_equal = map(_comparison, ("<", "<=", ">", ">=", "==", "!="))
+
+
+def _extreme(operator):
+    """An intrinsic for Python's ``min`` or ``max`` of two numbers: the first unless the second is beyond it."""
+
+    @intrinsic
+    def extreme(typing_context, left, right):
+        kind = _number(left, right)
+
+        def generate(context, builder, signature, arguments):
+            left_value, right_value = arguments
+            return builder.select(_compare(builder, operator, right_value, left_value), right_value, left_value)
+
+        return kind(kind, kind), generate
+
+    return extreme
+
+
+smaller, larger = _extreme("<"), _extreme(">")
+
+
+def _fits(value, target):
+    """Whether numbers, or tuples of as many numbers, are to be converted."""
+    if isinstance(target, types.BaseTuple):
+        are_tuples = isinstance(value, types.BaseTuple) and len(value) == len(target)
+        return are_tuples and all(_fits(inner, slot) for inner, slot in zip(value, target, strict=True))
+    return isinstance(types.unliteral(value), types.Number | types.Boolean)
+
+
+def make_cast(target):
+    """An intrinsic that converts a number, or a tuple of numbers, to this Numba type."""
+
+    @intrinsic
+    def cast(typing_context, value):
+        if not _fits(value, target):
+            raise TypingError(f"the result is {value}, expected {target}")
+
+        def generate(context, builder, signature, arguments):
+            return arguments[0]  # converted already, as any argument is to its parameter's type
+
+        return target(target), generate
+
+    return cast
 
 
 def _warp_call(builder, name, result, arguments):

@@ -9,10 +9,11 @@ import numpy as np
 from numba import njit
 
 from .inflate.table import copy_bytes, inflate, make_tables
+from .keeping import keep_compiled
 from .sections import check_section, follows, item_end, item_start, item_value, section_type, word_at
-from .statistics import Statistic
+from .statistics import Statistic, builtin_names
 from .statuses import ITEMS_OUT_OF_ORDER
-from .windows import make_reduce_bins
+from .windows import FLOAT32, make_reduce_bins, write_value
 
 
 @njit(nogil=True, cache=True)
@@ -54,26 +55,52 @@ def check_neighbours(first, last, words, bases, counts, big_endian, block_follow
                 statuses[block] = ITEMS_OUT_OF_ORDER
 
 
+_TILE_TRACKS, _TILE_BINS = 16, 1024  # bins made side by side before they are written: 64 KB, which caches hold
+_PITCH = _TILE_BINS + 16  # values of a row: rows a power of two apart would share one line of the cache
+
+
 @functools.lru_cache(maxsize=64)
-def make_reduce_range(statistic: Statistic):
-    """The function that reduces a range of (window, track) pairs with this statistic; compiled when first called."""
+def make_reduce_range(statistic: Statistic | tuple[Statistic, ...]):
+    """The function that reduces a range of (window, track) pairs with this statistic; compiled when first called.
+
+    Neighbouring bins of a track lie far apart in the output, those of neighbouring tracks side by side. So tracks are
+    filled as rows of a tile, which is written out column by column.
+    """
     reduce_bins = make_reduce_bins(statistic)
+    n_statistics = len(statistic) if isinstance(statistic, tuple) else 1
 
     @njit(nogil=True)
     def reduce_range(
         first, last, words, bases, counts, big_endian, first_blocks, last_blocks, chrom_ids, window_starts, clip_starts,
-        clip_ends, n_bins, window_size, scales, default, single, half, dtype,
+        clip_ends, n_bins, window_size, scales, default, single, half, dtype, first_place, stride,
     ):  # fmt: skip
         n_tracks = scales.size
-        for pair in range(first, last):
+        tile = np.empty(_TILE_TRACKS * _PITCH * n_statistics, np.float32)
+        pair = first
+        while pair < last:
             window, track = pair // n_tracks, pair % n_tracks
-            reduce_bins(
-                words, bases, counts, big_endian, first_blocks[window, track], last_blocks[window, track],
-                chrom_ids[window, track], window_starts[window], clip_starts[window], clip_ends[window], n_bins,
-                window_size, scales[track], default, single, half, dtype, window * n_bins * n_tracks + track, n_tracks,
-            )  # fmt: skip
+            many = min(_TILE_TRACKS, n_tracks - track, last - pair)
+            for first_bin in range(0, n_bins, _TILE_BINS):
+                some = min(_TILE_BINS, n_bins - first_bin)
+                for row in range(many):
+                    reduce_bins(
+                        words, bases, counts, big_endian, first_blocks[window, track + row],
+                        last_blocks[window, track + row], chrom_ids[window, track + row],
+                        window_starts[window] + first_bin * window_size, clip_starts[window], clip_ends[window], some,
+                        window_size, scales[track + row], default, tile, half, FLOAT32, row * _PITCH, 1,
+                    )  # fmt: skip
+                place = (first_place + (window * n_bins + first_bin) * stride + track) * n_statistics
+                for column in range(some):
+                    for row in range(many):
+                        source = (row * _PITCH + column) * n_statistics
+                        for number in range(n_statistics):
+                            target = place + row * n_statistics + number
+                            write_value(single, half, target, tile[source + number], dtype)
+                    place += stride * n_statistics
+            pair += many
 
-    return reduce_range
+    names = builtin_names(statistic)
+    return reduce_range if names is None else keep_compiled(reduce_range, names)
 
 
 @njit(nogil=True, cache=True)
