@@ -5,10 +5,11 @@ from __future__ import annotations
 import operator
 import os
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from .bbi import Header, Summary
 from .binning import STATISTICS, bin_edges, bin_statistic
@@ -17,12 +18,20 @@ from .engine.cpu import CpuEngine, Items
 from .engine.reduction import Reduction
 from .engine.store import fetch_blocks
 from .errors import ConfigError, StorageError, WindowError
-from .index import BlockIndex, read_file_index, read_zoom_index
+from .file_blocks import count_section_types, inflate_numbered
+from .index import BlockIndex, read_zoom_index
+from .interval_frames import IntervalOptions, read_intervals
 from .kernels.statistics import get_statistic
+from .opening import open_file
 from .plan import ReadPlan, TrackTable, plan_windows
+from .plot import MOST_BINS, plot_tracks, track_names
+from .reprs import facts_html
 from .retries import display_url
-from .storage import PathOrFile, open_source
+from .storage import PathOrFile, RemoteReader
 from .zooms import choose_zoom_level, read_zoom_items, zoom_statistic
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["BigWig", "Intervals", "open"]
 
@@ -87,12 +96,8 @@ class BigWig:
     def __init__(self, path_or_url: PathOrFile, *, storage_options: dict[str, Any] | None = None) -> None:
         self._location = os.fspath(path_or_url) if isinstance(path_or_url, str | os.PathLike) else None
         self._storage_options = storage_options
-        self._source = open_source(path_or_url, storage_options=storage_options)
-        try:
-            self._index = read_file_index(self._source)
-        except BaseException:
-            self._source.close()
-            raise
+        reader = RemoteReader(storage_options)
+        self._source, self._index = open_file(path_or_url, reader, storage_options=storage_options)
         self.path = self._source.url
         self._tracks = TrackTable.from_indexes([self._index])
         self._engine = CpuEngine()
@@ -102,6 +107,17 @@ class BigWig:
     def __repr__(self) -> str:
         content = f"{len(self._index.chromosomes)} chromosomes, {len(self._index.blocks)} blocks"
         return f"<BigWig {self.path}: {content}{', closed' if self._closed else ''}>"
+
+    def _repr_html_(self) -> str:
+        header, zooms = self.header, ", ".join(f"1:{level:,}" for level in self.zoom_levels)
+        order = "big-endian" if header.big_endian else "little-endian"
+        facts = {"format": f"bigWig version {header.version}, {order}", "blocks": f"{self.n_blocks:,}"}
+        facts |= {"zoom levels": zooms or "none"}
+        if self.summary is not None:
+            low, high, mean = self.summary.min, self.summary.max, self.summary.mean
+            facts["bases covered"] = f"{self.summary.bases_covered:,}"
+            facts["values"] = f"{low:.6g} to {high:.6g}, mean {mean:.4g}"
+        return facts_html(self.path, facts, self.chroms)
 
     def __enter__(self) -> Self:
         return self
@@ -143,6 +159,82 @@ class BigWig:
     def summary(self) -> Summary | None:
         """Bases covered, minimum, maximum, mean and std of all values, as the file's writer computed them, or None."""
         return self._index.summary
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file."""
+        return self._source.size
+
+    @property
+    def n_blocks(self) -> int:
+        """Number of blocks, which are what is compressed and read as one."""
+        return len(self._index.blocks)
+
+    @property
+    def zoom_levels(self) -> tuple[int, ...]:
+        """Bases per item of each zoom level."""
+        return tuple(zoom.reduction_level for zoom in self._index.zoom_headers)
+
+    def section_types(self, most_blocks: int = 1_000) -> dict[str, int]:
+        """How many blocks are of which type.
+
+        Parameters
+        ----------
+        most_blocks
+            Look at so many blocks, spread evenly over the file, if it has more.
+
+        Returns
+        -------
+        dict
+            ``"bedGraph"``, ``"variableStep"``, ``"fixedStep"``, as far as they are there, to a number of blocks.
+            Damaged blocks don't count; see :func:`bigwig_numba.validate`.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from bigwig_numba.example_data import example_data
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     BigWig(example_data(folder, chromosome_length=50_000).bigwig_paths[0]).section_types()
+        {'bedGraph': 6}
+        """
+        self._require_open()
+        numbers = np.unique(np.linspace(0, max(self.n_blocks - 1, 0), most_blocks).astype(np.int64))[: self.n_blocks]
+        _, inflated = inflate_numbered(self._source, self._index, self._engine, numbers, whole=False)
+        return count_section_types(inflated)
+
+    def plot(self, chrom: str, start: int | None = None, end: int | None = None, *, statistic: str = "mean") -> Figure:
+        """Draw a region (needs matplotlib, the extra ``plot``).
+
+        Parameters
+        ----------
+        chrom
+            Name of the chromosome.
+        start, end
+            The region [start, end) in bases, 0-based; the whole chromosome by default.
+        statistic
+            Of a bin, as for :meth:`stats`. There are at most 1,000 bins; wide regions come from zoom levels.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            Notebooks show it; ``figure.savefig("region.svg")`` writes it.
+
+        Raises
+        ------
+        ChromNotFoundError, WindowError, BlockDecodeError, ConfigError
+            As in :meth:`stats`; ``ConfigError`` also where matplotlib is missing.
+        """
+        row = self._index.chromosomes.row(chrom, url=self.path)
+        length = int(self._index.chromosomes.lengths[row])
+        start, end = self._checked_window(0 if start is None else start, length if end is None else end)
+        window_size = -(-(end - start) // MOST_BINS)
+        n_bins = -(-(end - start) // window_size)
+        last = start + n_bins * window_size
+        values = self.stats(chrom, start, last, n_bins=n_bins, statistic=statistic, exact=False)
+        return plot_tracks(
+            values[:, np.newaxis], track_names([self.path]), chromosome=chrom, start=start, end=end,
+            window_size=window_size,
+        )  # fmt: skip
 
     def values(self, chrom: str, start: int, end: int) -> npt.NDArray[np.float32]:
         """The value at every base of a window.
@@ -201,6 +293,42 @@ class BigWig:
         wanted = items.chrom_ids == self._index.chromosomes.ids[row]
         wanted &= (items.starts < last) & (items.ends > first)
         return Intervals(items.starts[wanted], items.ends[wanted], items.values[wanted])
+
+    def intervals_frame(self, **options: Any) -> pd.DataFrame:
+        """All intervals with a value above a threshold, of whole chromosomes, as a frame.
+
+        Parameters
+        ----------
+        **options
+            As :meth:`BigWigCollection.intervals <bigwig_numba.BigWigCollection.intervals>` takes them, with the same
+            defaults: ``threshold=None`` keeps all intervals.
+
+        Returns
+        -------
+        pandas.DataFrame
+            ``chrom`` str, ``start`` and ``end`` int64, ``value`` float32; sorted by chromosome in natural order and by
+            start.
+
+        Raises
+        ------
+        ChromNotFoundError, ConfigError, WindowError, BlockDecodeError, FormatError
+            As there.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from bigwig_numba.example_data import example_data
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> with BigWig(example_data(folder.name, chromosome_length=50_000).bigwig_paths[0]) as bigwig:
+        ...     frame = bigwig.intervals_frame(include_chromosomes="chr2", threshold=None)
+        >>> frame.dtypes.astype(str).to_dict()
+        {'chrom': 'str', 'start': 'int64', 'end': 'int64', 'value': 'float32'}
+        >>> folder.cleanup()
+        """
+        self._require_open()
+        wanted = IntervalOptions(**options)
+        scales = np.ones(1, np.float32)
+        return read_intervals(self._tracks, [self._source], self._engine, scales, wanted, name=self.path)
 
     def stats(
         self, chrom: str, start: int, end: int, n_bins: int = 1, statistic: str = "mean", exact: bool = True

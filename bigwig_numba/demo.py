@@ -6,7 +6,7 @@ import hashlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from bigwig_numba.collection import BigWigCollection
 from bigwig_numba.errors import ConfigError
 from bigwig_numba.example_data import example_data
 from bigwig_numba.parallel import available_cores
-from bigwig_numba.plot import PICTURE_FORMATS, can_plot, plot_tracks, save_picture
+from bigwig_numba.plot import PICTURE_FORMATS, can_plot, plot_tracks, save_picture, track_names
 
 __all__ = ["DemoResult", "run_demo"]
 
@@ -248,14 +248,9 @@ def _draw_fullest_window(
     row = int(np.sqrt(relative).mean(axis=1).argmax())  # many tracks that reach high, rather than a few to the top
     figure = plot_tracks(
         values[row],
-        [_track_name(path) for path in paths],
+        track_names(paths),
         chromosome=windows.chromosomes[row],
         start=int(windows.starts[row]),
         window_size=window_size,
     )
     save_picture(figure, picture)
-
-
-def _track_name(path: str) -> str:
-    """The file's name, without folders, a URL's query and the ending."""
-    return PurePosixPath(path.split("?")[0].replace("\\", "/")).stem

@@ -19,7 +19,7 @@ from .errors import FormatError
 from .index import BlockIndex, FileIndex
 from .storage import ByteSource
 
-__all__ = ["choose_zoom_level", "read_zoom_items", "zoom_statistic"]
+__all__ = ["choose_zoom_level", "inflate_zoom_block", "read_zoom_items", "zoom_statistic"]
 
 MAX_INFLATED_SIZE = 64 * 1024 * 1024  # writers make zoom blocks of some 30 KB; a larger bound only keeps memory safe
 
@@ -73,7 +73,7 @@ def read_zoom_items(
     sections = source.read_ranges(offsets, sizes)
     if header.compressed:
         sections = [
-            _inflate(section, url=source.url, offset=offset)
+            inflate_zoom_block(section, url=source.url, offset=offset)
             for section, offset in zip(sections, offsets.tolist(), strict=True)
         ]
     items = np.concatenate([zoom_items(section, header.byte_order) for section in [b"", *sections]])
@@ -126,7 +126,8 @@ def zoom_statistic(items: StructuredArray, *, edges: Int64Array, statistic: str)
         return np.where(n_covered > 1, np.sqrt(np.maximum(squares, 0) / (n_covered - 1)), np.nan)
 
 
-def _inflate(block: bytes, *, url: str, offset: int) -> bytes:
+def inflate_zoom_block(block: bytes, *, url: str, offset: int) -> bytes:
+    """Inflate a block of a zoom level, at byte ``offset`` of the file; ``FormatError`` if it cannot be."""
     inflater = zlib.decompressobj()
     try:
         data = inflater.decompress(block, MAX_INFLATED_SIZE)

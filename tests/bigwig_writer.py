@@ -430,7 +430,8 @@ def append_zoom_level(
         (int(first["chrom_id"]), int(first["start"]), int(last["chrom_id"]), int(last["end"]))
         for first, last in ((block[0], block[-1]) for block in blocks)
     ]
-    payloads = [block.tobytes() for block in blocks]
+    # Joining arrays brings them to this machine's byte order.
+    payloads = [block.astype(zoom_record_type(layout.byte_order)).tobytes() for block in blocks]
     data_offset = image.append(struct.pack(layout.byte_order + "I", len(records)))
     compressors = [layout.compress if compressed else bytes] * len(payloads)
     index_offset = append_blocks(image, payloads, compressors, boxes, layout)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -31,6 +32,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--require-gpu", action="store_true", help="without a GPU, fail its tests instead of skipping them"
     )
+    parser.addoption(
+        "--require-frameworks",
+        action="store_true",
+        help="without PyTorch, TensorFlow or JAX, fail their tests instead of skipping them",
+    )
 
 
 def why_no_gpu() -> str | None:
@@ -47,6 +53,7 @@ def why_no_gpu() -> str | None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
+    check_frameworks(item)
     if item.get_closest_marker("gpu") is None:
         return
     reason = why_no_gpu()
@@ -54,6 +61,16 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.fail(f"--require-gpu was given, but {reason}", pytrace=False)
     if reason:
         pytest.skip(reason)
+
+
+def check_frameworks(item: pytest.Item) -> None:
+    """Skip or fail a test marked ``frameworks("torch", ...)`` if one of them is not installed."""
+    marker = item.get_closest_marker("frameworks")
+    missing = [name for name in marker.args if importlib.util.find_spec(name) is None] if marker else []
+    if missing and item.config.getoption("--require-frameworks"):
+        pytest.fail(f"--require-frameworks was given, but {', '.join(missing)} cannot be imported", pytrace=False)
+    if missing:
+        pytest.skip(f"{', '.join(missing)} not installed; .ci/run has them")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -138,3 +155,24 @@ def moto_server() -> Iterator[S3Server]:
     host, port = server.get_host_and_port()
     yield S3Server(f"http://{host}:{port}")
     server.stop()
+
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run the command in an empty folder; give its exit status, standard output and standard error."""
+    from bigwig_numba import cli
+
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        try:
+            status = cli.main([str(argument) for argument in arguments])
+        except SystemExit as stop:
+            status = int(stop.code or 0)
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return run

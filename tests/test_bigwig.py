@@ -320,7 +320,7 @@ def test_a_url_is_shown_without_credentials(range_server: FileServer) -> None:
 def test_opening_over_http_takes_few_requests(range_server: FileServer) -> None:
     mixed().write(range_server.folder / "a.bw")
     with BigWig(range_server.url("a.bw")):
-        assert [method for method, _, _ in range_server.requests] == ["HEAD", "GET", "GET"]
+        assert [method for method, _, _ in range_server.requests] == ["GET"]
 
 
 # --- damage

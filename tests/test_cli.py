@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,36 +17,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bigwig_numba import cli
 from bigwig_numba.cli.arguments import positive_integer
 from bigwig_numba.demo import _draw_batches
 from bigwig_numba.example_data import ExampleData, example_data
 from bigwig_numba.version import __version__
+from tests.conftest import Run
 
 SMALL = ["--batches", "3", "--batch-size", "4", "--sequence-length", "2048"]
-
-Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> ExampleData:
     return example_data(tmp_path_factory.mktemp("example"), chromosome_length=60_000)
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run the command in an empty folder; give its exit status, standard output and standard error."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        try:
-            status = cli.main([str(argument) for argument in arguments])
-        except SystemExit as stop:
-            status = int(stop.code or 0)
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return run
 
 
 def run_small(run: Run, data: ExampleData, *arguments: object) -> dict[str, Any]:
