@@ -12,7 +12,9 @@ array([3., 3., 3., 3.], dtype=float32)
 """
 
 from bigwig_numba.bigwig import BigWig, Intervals, open
+from bigwig_numba.checking import CheckResult, check
 from bigwig_numba.collection import BigWigCollection
+from bigwig_numba.encoders import SequenceEncoder, register_encoder
 from bigwig_numba.errors import (
     BigWigError,
     BlockDecodeError,
@@ -20,10 +22,16 @@ from bigwig_numba.errors import (
     ConfigError,
     DeviceError,
     FormatError,
+    StaleFileError,
     StorageError,
     WindowError,
     WorkerError,
 )
+from bigwig_numba.genome import ReferenceGenome
+from bigwig_numba.kernels.statistics import Statistic
+from bigwig_numba.kernels.swapping import InflateKernel, ReduceKernel
+from bigwig_numba.storage import RemoteOptions
+from bigwig_numba.validation import validate
 from bigwig_numba.version import __version__
 from bigwig_numba.write import write_bigwig
 
@@ -32,15 +40,26 @@ __all__ = [
     "BigWigCollection",
     "BigWigError",
     "BlockDecodeError",
+    "CheckResult",
     "ChromNotFoundError",
     "ConfigError",
     "DeviceError",
     "FormatError",
+    "InflateKernel",
     "Intervals",
+    "ReduceKernel",
+    "ReferenceGenome",
+    "RemoteOptions",
+    "SequenceEncoder",
+    "StaleFileError",
+    "Statistic",
     "StorageError",
     "WindowError",
     "WorkerError",
     "__version__",
+    "check",
     "open",
+    "register_encoder",
+    "validate",
     "write_bigwig",
 ]

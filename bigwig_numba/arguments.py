@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import itertools
 import operator
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from .errors import ConfigError, WindowError
+from .chromosome_names import sorted_chromosomes
+from .errors import ChromNotFoundError, ConfigError, WindowError
 from .plan import MAX_POSITION
 
-__all__ = ["dtype_name", "integer", "number", "positions", "track_numbers"]
+__all__ = [
+    "check_out",
+    "dtype_name",
+    "integer",
+    "known_rows",
+    "number",
+    "positions",
+    "rows_of_names",
+    "track_numbers",
+]
 
 
 def positions(values: Any, argument: str) -> npt.NDArray[np.int64]:
@@ -46,6 +58,42 @@ def _sequence(values: Any, argument: str, *, kinds: str) -> npt.NDArray[Any]:
         message = f"{argument} must be a sequence of whole numbers, not {found}"
         raise ConfigError(message, argument=argument, value=values)
     return array
+
+
+def rows_of_names(
+    names: Any, rows: Mapping[str, int], argument: str = "chromosomes"
+) -> tuple[list[Any], npt.NDArray[np.int64]]:
+    """The names as a list, and the (S,) int64 row of each; -1 where it has none."""
+    if isinstance(names, str | bytes):
+        raise ConfigError(f"{argument} is {names!r}, expected one name per window", argument=argument, value=names)
+    try:
+        listed = np.asarray(names).tolist() if hasattr(names, "__array__") else list(names)
+        # All in C: thousands of names take a tenth of a millisecond.
+        found = np.fromiter(map(rows.get, listed, itertools.repeat(-1)), dtype=np.int64, count=len(listed))
+    except TypeError as error:
+        message = f"{argument} must be a sequence of names, one per window ({error})"
+        raise ConfigError(message, argument=argument, value=names) from None
+    return listed, found
+
+
+def known_rows(chromosomes: Any, rows: Mapping[str, int], *, url: str) -> npt.NDArray[np.int64]:
+    """(S,) int64 row of each window's chromosome; ``ChromNotFoundError`` with near misses where it has none."""
+    names, found = rows_of_names(chromosomes, rows)
+    unknown = np.flatnonzero(found < 0)
+    if len(unknown):
+        raise ChromNotFoundError.for_name(str(names[unknown[0]]), sorted_chromosomes(rows), url=url)
+    return found
+
+
+def check_out(out: Any, *, device: str) -> None:
+    """Raise ``ConfigError`` unless an array to be written to is on this device, and writeable."""
+    is_host = isinstance(out, np.ndarray)
+    if is_host is not (device == "cpu") or not hasattr(out, "flags"):
+        expected = "a NumPy array" if device == "cpu" else "a CuPy array"
+        message = f"out is of type {type(out).__name__}, expected {expected}: the collection is on {device!r}"
+        raise ConfigError(message, argument="out", value=type(out).__name__)
+    if is_host and not out.flags.writeable:
+        raise ConfigError("out is read-only, expected an array to write to", argument="out", value=out.shape)
 
 
 def integer(value: Any, argument: str) -> int:

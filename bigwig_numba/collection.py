@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
+import os
+import threading
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
-from .arguments import dtype_name, integer, number, positions, track_numbers
-from .chromosome_names import STANDARD_CHROMOSOMES, sorted_chromosomes
-from .engine.choose import choose_engine
+from .arguments import check_out, dtype_name, integer, known_rows, number, positions, track_numbers
+from .chromosome_names import Include, select_chromosomes, sorted_chromosomes
+from .collection_settings import Settings
 from .engine.reduction import Reduction
 from .engine.sources import SourceTable
-from .errors import ChromNotFoundError, ConfigError, StorageError
-from .kernels.statistics import Statistic, get_statistic
-from .opening import PathLike, find_paths, open_files
-from .plan import ReadPlan, TrackTable, plan_windows
+from .errors import ConfigError, StorageError
+from .interval_frames import IntervalOptions, read_intervals
+from .kernels.statistics import Statistic, get_statistics
+from .kernels.swapping import InflateKernel, ReduceKernel
+from .masking import MASKABLE, empty_index, empty_source, failed_tracks, without_tracks
+from .matrix import GenomeMatrix, lazy_matrix
+from .opening import PathLike, find_listed, open_files
+from .plan import TrackTable, request_windows
+from .plot import plot_region, track_names
+from .reprs import facts_html, table_html
 from .scale import scales_of_paths
+from .storage import FileVersion, RemoteOptions, RemoteReader, display_url
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["BigWigCollection"]
 
 logger = logging.getLogger(__name__)
-
-Include = Literal["all", "standard"] | str | Iterable[str]
 
 
 class BigWigCollection:
@@ -48,8 +58,35 @@ class BigWigCollection:
         Sort the files by path; otherwise a list keeps its order. Tracks are in this order.
     device
         ``"cuda"``, ``"cpu"``, or ``"auto"`` for CUDA where it works and else the CPU.
+    store
+        Where compressed blocks live for the GPU. ``"stream"``: in their files, read for each batch. ``"device"``: all
+        of them in GPU memory, loaded once; then a batch takes nothing from the host but positions. ``"host"``: in
+        pinned memory beside it. ``"auto"``: streamed at first; local files move to the GPU once as many bytes have
+        been streamed as that takes, as far as half of the free memory goes. What does not fit is streamed. The CPU
+        reads files where they are, whatever this says.
+    store_bytes
+        At most so many bytes for them; by default all, for ``"auto"`` half of the free memory.
     storage_options
         Passed to fsspec, for instance credentials.
+    on_error
+        What becomes of a file that cannot be read, when it is opened or later: ``"raise"`` its error, or ``"mask"``:
+        its track has default values from then on, ``valid_tracks`` says so, and one warning does. Where no file can be
+        read, the error is raised.
+    cache_dir
+        Folder on a local disk in which blocks of remote files are kept that were read once; processes may share it.
+    cache_bytes
+        Bytes of blocks that are kept at most, in ``cache_dir`` or, without it, in memory. By default nothing is kept in
+        memory, and 10 GiB in ``cache_dir``.
+    remote
+        How remote files are read: limits, retries, the cost model of requests.
+    inflate
+        What inflates blocks: ``"auto"``, on a GPU also ``"lanes"`` or ``"warps"``, or one's own ``InflateKernel``, as
+        it is or as ``"module:name"``.
+    reduce
+        What makes bins of items: ``"auto"``, or one's own ``ReduceKernel``, likewise.
+    verify
+        Whether to compare the Adler-32 checksum of each block that is read. Blocks are then inflated to their end, also
+        where a window needs but their head. Needs the built-in decoders.
 
     Attributes
     ----------
@@ -92,32 +129,59 @@ class BigWigCollection:
         *,
         sort: bool = True,
         device: str = "auto",
+        store: str = "auto",
+        store_bytes: int | None = None,
         storage_options: dict[str, Any] | None = None,
+        on_error: str = "raise",
+        cache_dir: PathLike | None = None,
+        cache_bytes: int | None = None,
+        remote: RemoteOptions | None = None,
+        inflate: str | InflateKernel = "auto",
+        reduce: str | ReduceKernel = "auto",
+        verify: bool = False,
     ) -> None:
         if first_n_files is not None and integer(first_n_files, "first_n_files") < 1:
             message = f"first_n_files is {first_n_files}, expected 1 or more, or None for all"
             raise ConfigError(message, argument="first_n_files", value=first_n_files)
-        paths = find_paths(bigwig_path, file_extensions, crawl=crawl, storage_options=storage_options)
-        paths = (sorted(paths) if sort else paths)[:first_n_files]
-        self._open(paths, scales_of_paths(paths, scale), device, storage_options)
+        settings = Settings(
+            device=device, store=store, store_bytes=store_bytes, storage_options=storage_options, on_error=on_error,
+            cache_dir=None if cache_dir is None else os.fspath(cache_dir), cache_bytes=cache_bytes, remote=remote,
+            inflate=inflate, reduce=reduce, verify=verify,
+        )  # fmt: skip
+        reader = settings.new_reader()
+        listed = find_listed(bigwig_path, file_extensions, reader, crawl=crawl)
+        listed = (sorted(listed, key=lambda file: file.path) if sort else listed)[:first_n_files]
+        paths = [file.path for file in listed]
+        versions = {file.path: file.version for file in listed if file.version is not None}
+        self._open(paths, scales_of_paths(paths, scale), settings, reader=reader, versions=versions)
 
     def _open(
         self,
         paths: list[str],
         scales: npt.NDArray[np.float32],
-        device: str,
-        storage_options: dict[str, Any] | None,
+        settings: Settings,
+        *,
+        reader: RemoteReader | None = None,
+        versions: Mapping[str, FileVersion] | None = None,
     ) -> None:
         self.bigwig_paths = paths
         self._scales = scales
-        self._requested_device = device
-        self._storage_options = storage_options
-        self._engine = choose_engine(device)
-        sources, indexes = open_files(paths, storage_options)
+        self._settings = settings
+        self._reader = reader or settings.new_reader()
+        opened = open_files(
+            paths, self._reader, storage_options=settings.storage_options, versions=versions, on_error=settings.on_error
+        )
+        self._urls = [display_url(path) for path in paths]
+        self._valid = np.array([track not in opened.errors for track in range(len(paths))], dtype=np.bool_)
+        self._masking = threading.Lock()
+        self._warn_of(opened.errors)
+        sources = [empty_source() if track in opened.errors else opened.sources[track] for track in range(len(paths))]
+        indexes = [opened.indexes.get(track) or empty_index(url) for track, url in enumerate(self._urls)]
         self._sources: SourceTable | None = SourceTable(sources)
-        self._name = f"collection of {sources[0].url}" + (f" and {len(paths) - 1} more" if len(paths) > 1 else "")
+        self._name = f"collection of {self._urls[0]}" + (f" and {len(paths) - 1} more" if len(paths) > 1 else "")
         self._tracks = TrackTable.from_indexes(indexes)
         self._rows = {name: row for row, name in enumerate(self._tracks.chromosome_names)}
+        self._engine = settings.new_engine(self._tracks, self._sources)
 
     def get_batch(
         self,
@@ -130,7 +194,7 @@ class BigWigCollection:
         *,
         dtype: npt.DTypeLike = "float32",
         track_indices: Sequence[int] | npt.NDArray[Any] | None = None,
-        statistic: str | Statistic = "mean",
+        statistic: str | Statistic | Sequence[str | Statistic] = "mean",
     ) -> Any:
         """Values of windows in all tracks, or some.
 
@@ -155,11 +219,13 @@ class BigWigCollection:
         track_indices
             (T,) numbers of the tracks to read, in the order wanted; all by default.
         statistic
-            ``"mean"``, ``"sum"``, ``"min"``, ``"max"``, ``"std"``, ``"coverage"``, or one's own, of a bin's bases.
+            Of a bin's bases: ``"mean"``, ``"sum"``, ``"min"``, ``"max"``, ``"std"``, ``"coverage"``,
+            ``"sum_of_squares"``, ``"log_mean"`` (of log(1 + value)), ``"last"``, or one's own, a ``Statistic``. A list
+            of them gives a last axis, and reads the files once.
 
         Returns
         -------
-        (S, B, T) array
+        (S, B, T) array, or (S, B, T, number of statistics) for a list of them
             NumPy on the CPU, CuPy on CUDA. bfloat16 comes as its bits, uint16, as neither of them has it.
 
         Raises
@@ -175,56 +241,219 @@ class BigWigCollection:
         """
         sources = self._open_sources()
         files = None if track_indices is None else track_numbers(track_indices)
-        plan = self._plan(chromosomes, start, end, window_size=window_size, files=files)
+        tracks = self._tracks
+        request = request_windows(
+            tracks,
+            known_rows(chromosomes, self._rows, url=self._name),
+            starts=positions(start, "start"),
+            ends=positions(end, "end"),
+            window_size=integer(window_size, "window_size"),
+            track_indices=files,
+        )
         reduction = Reduction(
-            statistic=get_statistic(statistic),
+            statistic=get_statistics(statistic),
             default_value=number(default_value, "default_value"),
             dtype=dtype_name(dtype),
             scales=self._scales if files is None else self._scales[files],
         )
         if out is not None:
-            self._check_out(out)
-        return self._engine.run(plan, sources, reduction, out=out)
+            check_out(out, device=self.device)
+        while True:
+            try:
+                return self._engine.batch(request, tracks, sources, reduction, out=out)
+            except MASKABLE as error:
+                if self._settings.on_error == "raise" or not self._mask(error, tracks):
+                    raise
+            tracks = self._tracks  # without those that failed
 
-    def _plan(
-        self, chromosomes: Any, start: Any, end: Any, *, window_size: int, files: npt.NDArray[np.int64] | None
-    ) -> ReadPlan:
-        return plan_windows(
-            self._tracks,
-            self._chromosome_rows(chromosomes),
-            starts=positions(start, "start"),
-            ends=positions(end, "end"),
-            window_size=integer(window_size, "window_size"),
-            track_indices=files,
-            team=self._engine.team,
+    def _mask(self, error: BaseException, used: TrackTable) -> bool:
+        """Do without the tracks that an error is about; False if there are none to do without, or no others."""
+        with self._masking:
+            failed = failed_tracks(error, self._urls)
+            new = {track: failure for track, failure in failed.items() if self._valid[track]}
+            if not new:
+                return bool(failed) and used is not self._tracks  # another thread has done it meanwhile
+            if len(new) == self._valid.sum():
+                return False
+            self._valid[list(new)] = False
+            self._tracks = without_tracks(self._tracks, ~self._valid)
+            self._settings.keep(self._engine, self._tracks, self._open_sources())
+        self._warn_of(new)
+        return True
+
+    def _warn_of(self, errors: Mapping[int, BaseException]) -> None:
+        for track, error in errors.items():
+            logger.warning("Track %d has default values from now on: %s", track, error)
+
+    def intervals(
+        self,
+        include_chromosomes: Include = "all",
+        exclude_chromosomes: Iterable[str] | None = None,
+        blacklist: pd.DataFrame | None = None,
+        blacklist_buffer: int = 0,
+        padding: int = 0,
+        merge: bool = False,
+        threshold: float | None = 0.0,
+        merge_allow_gap: int = 0,
+        batch_size: int = 4096,
+    ) -> pd.DataFrame:
+        """Intervals of all tracks with a value above a threshold: where there is signal to train on.
+
+        In this order: values are scaled, and those not above the threshold left out; what lies in the blacklist is cut
+        out; what is left is padded and, with ``merge``, joined; where that reached into the blacklist again, it is cut
+        out again. NaN in a file is no value.
+
+        Parameters
+        ----------
+        include_chromosomes
+            ``"all"``, ``"standard"`` (human: 1 to 22, X, Y and M, with or without ``chr``), a name, or names.
+        exclude_chromosomes
+            Names to leave out.
+        blacklist
+            Regions (columns ``chrom``, ``start``, ``end``) that the result keeps clear of. Chromosomes that no file has
+            are not matched. The frame is not changed.
+        blacklist_buffer
+            Bases around each of its regions that are left out with it.
+        padding
+            Bases to add on both sides, as far as the chromosome goes.
+        merge
+            Join intervals, of one track or several, that overlap, touch, or are at most ``merge_allow_gap`` bases
+            apart once they are padded. The value is the largest.
+        threshold
+            Values must be larger, both as float32; None keeps all.
+        merge_allow_gap
+            Bases that merging bridges.
+        batch_size
+            Blocks that are inflated at a time, about: what memory is needed, besides the result, grows with it.
+
+        Returns
+        -------
+        pandas.DataFrame
+            ``chrom`` str, ``start`` and ``end`` int64, ``value`` float32; sorted by chromosome in natural order and by
+            start, those of equal start by track.
+
+        Raises
+        ------
+        ChromNotFoundError
+            A name in ``include_chromosomes`` that no file has.
+        ConfigError, WindowError
+            An argument that makes no sense.
+        BlockDecodeError, FormatError
+            A file is damaged.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from bigwig_numba.example_data import example_data
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> paths = example_data(folder.name, chromosome_length=50_000).bigwig_paths
+        >>> with BigWigCollection(paths, device="cpu", first_n_files=2) as collection:
+        ...     print(collection.intervals(threshold=40, merge=True, merge_allow_gap=200, padding=50).head(2))
+          chrom  start    end  value
+        0  chr1   3835   4207   75.0
+        1  chr1  28688  28833   45.0
+        >>> folder.cleanup()
+        """
+        options = IntervalOptions(
+            include_chromosomes=include_chromosomes,
+            exclude_chromosomes=exclude_chromosomes,
+            blacklist=blacklist,
+            blacklist_buffer=blacklist_buffer,
+            padding=padding,
+            merge=merge,
+            threshold=threshold,
+            merge_allow_gap=merge_allow_gap,
+            batch_size=batch_size,
         )
+        sources = self._open_sources()
+        return read_intervals(self._tracks, sources, self._engine, self._scales, options, name=self._name)
 
-    def _chromosome_rows(self, chromosomes: Any) -> npt.NDArray[np.int64]:
-        """Row of each window's chromosome in the track table."""
-        if isinstance(chromosomes, str | bytes):
-            message = f"chromosomes is {chromosomes!r}, expected one name per window"
-            raise ConfigError(message, argument="chromosomes", value=chromosomes)
-        try:
-            names = np.asarray(chromosomes).tolist() if hasattr(chromosomes, "__array__") else list(chromosomes)
-            # All in C: thousands of names take a tenth of a millisecond.
-            rows = np.fromiter(map(self._rows.get, names, itertools.repeat(-1)), dtype=np.int64, count=len(names))
-        except TypeError as error:
-            message = f"chromosomes must be a sequence of names, one per window ({error})"
-            raise ConfigError(message, argument="chromosomes", value=chromosomes) from None
-        unknown = np.flatnonzero(rows < 0)
-        if len(unknown):
-            known = sorted_chromosomes(self._rows)
-            raise ChromNotFoundError.for_name(str(names[unknown[0]]), known, url=self._name)
-        return rows
+    def plot(
+        self,
+        chrom: str,
+        start: int | None = None,
+        end: int | None = None,
+        *,
+        track_indices: Sequence[int] | npt.NDArray[Any] | None = None,
+        names: Sequence[str] | None = None,
+        window_size: int | None = None,
+        statistic: str | Statistic = "mean",
+        same_scale: bool = False,
+    ) -> Figure:
+        """Draw a region of all tracks, or some, below each other (needs matplotlib, the extra ``plot``).
 
-    def _check_out(self, out: Any) -> None:
-        is_host = isinstance(out, np.ndarray)
-        expected = "a NumPy array" if self.device == "cpu" else "a CuPy array"
-        if is_host is not (self.device == "cpu") or not hasattr(out, "flags"):
-            message = f"out is of type {type(out).__name__}, expected {expected}: the collection is on {self.device!r}"
-            raise ConfigError(message, argument="out", value=type(out).__name__)
-        if is_host and not out.flags.writeable:
-            raise ConfigError("out is read-only, expected an array to write to", argument="out", value=out.shape)
+        Parameters
+        ----------
+        chrom
+            Name of the chromosome.
+        start, end
+            The region [start, end) in bases, 0-based; the whole chromosome by default.
+        track_indices
+            (T,) numbers of the tracks to draw, in the order wanted; all by default, of which 24 are drawn.
+        names
+            T names to write at the tracks; by default those of the files.
+        window_size
+            Bases per bin; by default as many as make at most 1,000 bins.
+        statistic
+            Of a bin, as in :meth:`get_batch`. Bases without a value don't count.
+        same_scale
+            Whether all tracks have one scale.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            Notebooks show it; ``figure.savefig("region.svg")`` writes it.
+
+        Raises
+        ------
+        WindowError, ChromNotFoundError, ConfigError, BlockDecodeError, FormatError
+            As in :meth:`get_batch`; ``ConfigError`` also where matplotlib is missing.
+        """
+        return plot_region(
+            self, chrom, start, end, track_indices=track_indices, names=names, window_size=window_size,
+            statistic=statistic, same_scale=same_scale,
+        )  # fmt: skip
+
+    def to_dask(
+        self,
+        bin_size: int,
+        chromosomes: Iterable[str] | None = None,
+        statistic: str | Statistic = "mean",
+        **options: Any,
+    ) -> GenomeMatrix:
+        """All bins of whole chromosomes in all tracks, as a lazy Dask array. Needs the extra ``dask``.
+
+        Pieces of chromosomes are chunks. Each process that computes one opens the files for itself, once, so the array
+        can be computed by threads, processes, or a ``dask.distributed`` cluster that sees the same paths.
+
+        Parameters
+        ----------
+        bin_size
+            Bases of a bin; what is left of a chromosome beyond its last whole bin is left out.
+        chromosomes
+            Names, in the order wanted; all in natural order by default.
+        statistic
+            As in :meth:`get_batch`.
+        **options
+            ``default_value`` (0) and ``dtype`` (``"float32"`` or ``"float16"``) as in :meth:`get_batch`;
+            ``bins_per_chunk``, by default some million values; ``device``, ``"cuda"`` for CuPy chunks on GPU workers,
+            by default that of this collection.
+
+        Returns
+        -------
+        GenomeMatrix
+            ``values``, the (bins, tracks) array; ``bins``, its frame of bins; ``to_zarr(url)``.
+
+        Raises
+        ------
+        ChromNotFoundError
+            A chromosome that no file has.
+        ConfigError
+            Any other argument that makes no sense.
+        ImportError
+            Dask is missing.
+        """
+        return lazy_matrix(self, bin_size, chromosomes, statistic, **options)
 
     def chromosomes(
         self, include_chromosomes: Include = "all", exclude_chromosomes: Iterable[str] | None = None
@@ -239,7 +468,7 @@ class BigWigCollection:
         exclude_chromosomes
             Names to leave out.
         """
-        return set(self._select(np.ones(len(self._rows), dtype=np.bool_), include_chromosomes, exclude_chromosomes))
+        return set(select_chromosomes(self._rows, include_chromosomes, exclude_chromosomes))
 
     def get_chromosomes_present_in_all_files(
         self, include_chromosomes: Include = "all", exclude_chromosomes: Iterable[str] | None = None
@@ -251,16 +480,9 @@ class BigWigCollection:
         include_chromosomes, exclude_chromosomes
             As in :meth:`chromosomes`.
         """
-        in_all = np.all(self._tracks.genome_starts >= 0, axis=1, keepdims=True)[:, 0]
-        return self._select(in_all, include_chromosomes, exclude_chromosomes)
-
-    def _select(self, present: npt.NDArray[np.bool_], include: Include, exclude: Iterable[str] | None) -> list[str]:
-        names = {name for name, row in self._rows.items() if present[row]}
-        if include == "standard":
-            names &= STANDARD_CHROMOSOMES
-        elif include != "all":
-            names &= {include} if isinstance(include, str) else set(include)
-        return sorted_chromosomes(names - ({exclude} if isinstance(exclude, str) else set(exclude or ())))
+        in_all = np.all(self._tracks.genome_starts >= 0, axis=1)
+        names = [name for name, row in self._rows.items() if in_all[row]]
+        return select_chromosomes(names, include_chromosomes, exclude_chromosomes)
 
     @property
     def chromosome_sizes(self) -> dict[str, int]:
@@ -273,10 +495,30 @@ class BigWigCollection:
         """Where batches are made: ``"cpu"`` or ``"cuda"``."""
         return self._engine.name
 
+    @property
+    def on_error(self) -> str:
+        """What becomes of a file that cannot be read: ``"raise"`` or ``"mask"``."""
+        return self._settings.on_error
+
+    @property
+    def valid_tracks(self) -> npt.NDArray[np.bool_]:
+        """(T,) bool: the tracks that can be read. All, unless ``on_error="mask"`` let others become default values."""
+        return self._valid.copy()
+
+    @property
+    def stage_seconds(self) -> dict[str, float]:
+        """Seconds that batches took so far, by stage; those of batches made side by side add up."""
+        return self._engine.clock.seconds
+
+    @property
+    def memory(self) -> dict[str, int]:
+        """Bytes that are held for the next batches: the index, kept blocks on the device and on the host, buffers."""
+        return {"index": self._tracks.n_bytes, **self._engine.memory}
+
     def reset_gpu(self) -> None:
         """Forget everything on the GPU; the next batch is made on what is then the current one. Nothing on the CPU."""
         self._engine.close()
-        self._engine = choose_engine(self._requested_device)
+        self._engine = self._settings.new_engine(self._tracks, self._open_sources())
 
     def close(self) -> None:
         """Close the files and give back threads and device memory. The collection gives no more batches."""
@@ -284,6 +526,7 @@ class BigWigCollection:
             self._sources.close()
             self._sources = None
             self._engine.close()
+            self._reader.close()
 
     def _open_sources(self) -> SourceTable:
         if self._sources is None:
@@ -308,14 +551,17 @@ class BigWigCollection:
             f"device={self.device!r}{state})"
         )
 
+    def _repr_html_(self) -> str:
+        tracks = table_html(("", "track", "file"), [
+            (str(number), name, path)
+            for number, (name, path) in enumerate(zip(track_names(self.bigwig_paths), self.bigwig_paths, strict=True))
+        ])  # fmt: skip
+        facts = {"device": self.device, "blocks": f"{len(self._tracks.leaf_starts):,}"}
+        return facts_html(f"BigWigCollection of {len(self)} tracks", facts, self.chromosome_sizes) + tracks
+
     def __getstate__(self) -> dict[str, Any]:
         """What opens the same files again: maps, sockets and threads cannot travel to another process."""
-        return {
-            "paths": self.bigwig_paths,
-            "scales": self._scales,
-            "device": self._requested_device,
-            "storage_options": self._storage_options,
-        }
+        return {"paths": self.bigwig_paths, "scales": self._scales, "settings": self._settings}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._open(**state)

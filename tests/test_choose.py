@@ -44,7 +44,7 @@ def test_cuda_is_taken_where_all_of_it_works_and_is_explained_where_not(
     monkeypatch.setitem(sys.modules, "numba.cuda", FakeCuda(numba_cuda))
     find_spec = {"find_spec": lambda name: object() if has_numba_cuda else None}
     monkeypatch.setattr(choose.importlib, "util", SimpleNamespace(**find_spec))
-    monkeypatch.setattr(choose, "_make", lambda module, name: SimpleNamespace(name=module))
+    monkeypatch.setattr(choose, "_make", lambda module, name, verify: SimpleNamespace(name=module))
     assert choose.choose_engine("cpu").name == "cpu"
     assert choose.choose_engine("auto").name == ("cpu" if reason else "cuda")
     if reason is None:

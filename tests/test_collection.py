@@ -140,13 +140,13 @@ def test_no_paths_are_refused(paths: Any) -> None:
 
 def test_if_one_file_fails_all_others_are_closed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[Any] = []
-    open_source = opening.open_source
+    open_unread = opening.open_unread
 
     def remember(*arguments: Any, **options: Any) -> Any:
-        opened.append(open_source(*arguments, **options))
+        opened.append(open_unread(*arguments, **options))
         return opened[-1]
 
-    monkeypatch.setattr(opening, "open_source", remember)
+    monkeypatch.setattr(opening, "open_unread", remember)
     with pytest.raises(FormatError, match=r"notes\.txt"):
         BigWigCollection([*(folder / name for name in TRACKS), folder / "liver/notes.txt"], sort=False, device="cpu")
     assert len(opened) == 4

@@ -15,13 +15,19 @@ import bigwig_numba
 PACKAGE = Path(bigwig_numba.__file__).parent
 
 ORDER = [
-    *("errors", "version", "cache", "parallel"),
-    *("bbi", "ranges", "retries", "storage", "index"),
-    *("kernels", "plan", "engine"),
-    *("binning", "zooms", "bigwig"),
-    *("scale", "chromosome_names", "arguments", "opening", "collection"),
-    *("regions", "write"),
-    *("example_genome", "example_data", "plot", "demo"),
+    *("errors", "version", "cache", "parallel", "importing"),
+    *("bbi", "ranges", "retries", "block_cache", "storage", "index", "index_cache", "opening"),
+    *("kernels", "track_table", "plan", "engine"),
+    *("chromosome_names", "regions", "interval_batches", "interval_frames"),
+    *("sequence_strip", "plot", "reprs"),
+    *("binning", "zooms", "file_blocks", "bigwig", "validation"),
+    *("matrix", "scale", "arguments", "masking", "collection_settings", "collection"),
+    *("encoders", "fasta", "packed_genome", "genome"),
+    *("write", "window_files"),
+    *("samplers", "distributed", "transforms"),
+    *("batch", "prefetch", "gpu_streams", "loader", "dataset", "pytorch", "tensorflow", "jax"),
+    *("config", "download", "download_example_data"),
+    *("example_genome", "example_data", "demo", "checking"),
     "benchmarks",
     *("cli", "__main__"),
 ]
@@ -94,7 +100,7 @@ def run_python(program: str) -> str:
 def test_importing_needs_no_gpu_library_or_framework(module: str) -> None:
     program = f"import sys, {module}; print(*sys.modules)"
     loaded = set(run_python(program).split())
-    assert loaded & {"cupy", "numba.cuda", "torch", "tensorflow", "jax", "matplotlib"} == set()
+    assert loaded & {"cupy", "numba.cuda", "torch", "tensorflow", "jax", "matplotlib", "dask", "zarr"} == set()
 
 
 @pytest.mark.parametrize("module", ["bigwig_numba", "bigwig_numba.cli"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import tomllib
@@ -74,7 +75,8 @@ WITHOUT_CONDA = {"bigwig-numba", "nvidia-cuda-nvcc-cu12", "nvidia-cuda-nvrtc-cu1
 def test_conda_environment_is_the_same_set(project: dict[str, Any]) -> None:
     extras = project["optional-dependencies"]
     wanted = set()
-    for requirement in [*project["dependencies"], *extras["cuda12"], *extras["plot"], *extras["test"], *extras["dev"]]:
+    chosen = [extras[name] for name in ("cuda12", "plot", "dask", "test", "dev")]
+    for requirement in itertools.chain(project["dependencies"], *chosen):
         name, bounds = re.fullmatch(r"([\w.-]+)(?:\[.*\])?(.*)", requirement).groups()  # type: ignore[union-attr]
         if name not in WITHOUT_CONDA:
             wanted.add(CONDA_NAMES.get(name, name) + bounds)
