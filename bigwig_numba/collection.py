@@ -66,6 +66,8 @@ class BigWigCollection:
         reads files where they are, whatever this says.
     store_bytes
         At most so many bytes for them; by default all, for ``"auto"`` half of the free memory.
+    store_regions
+        Frame (``chrom``, ``start``, ``end``) of where windows will be: only blocks of these regions are kept there.
     storage_options
         Passed to fsspec, for instance credentials.
     on_error
@@ -131,6 +133,7 @@ class BigWigCollection:
         device: str = "auto",
         store: str = "auto",
         store_bytes: int | None = None,
+        store_regions: pd.DataFrame | None = None,
         storage_options: dict[str, Any] | None = None,
         on_error: str = "raise",
         cache_dir: PathLike | None = None,
@@ -144,7 +147,8 @@ class BigWigCollection:
             message = f"first_n_files is {first_n_files}, expected 1 or more, or None for all"
             raise ConfigError(message, argument="first_n_files", value=first_n_files)
         settings = Settings(
-            device=device, store=store, store_bytes=store_bytes, storage_options=storage_options, on_error=on_error,
+            device=device, store=store, store_bytes=store_bytes, store_regions=store_regions,
+            storage_options=storage_options, on_error=on_error,
             cache_dir=None if cache_dir is None else os.fspath(cache_dir), cache_bytes=cache_bytes, remote=remote,
             inflate=inflate, reduce=reduce, verify=verify,
         )  # fmt: skip

@@ -5,13 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 from .arguments import integer
 from .block_cache import BlockCache
 from .engine.choose import STORES, Engine, choose_engine
 from .engine.sources import SourceTable
+from .engine.worth_keeping import KeptRegions
 from .errors import ConfigError
 from .kernels.swapping import InflateKernel, ReduceKernel, get_inflate_kernel, get_reduce_kernel
 from .plan import TrackTable
+from .regions.frames import as_regions
 from .storage import RemoteOptions, RemoteReader
 
 __all__ = ["Settings"]
@@ -26,6 +31,7 @@ class Settings:
     device: str
     store: str
     store_bytes: int | None
+    store_regions: pd.DataFrame | None
     storage_options: dict[str, Any] | None
     on_error: str = "raise"
     cache_dir: str | None = None
@@ -67,4 +73,15 @@ class Settings:
 
     def keep(self, engine: Engine, tracks: TrackTable, sources: SourceTable) -> None:
         """Tell an engine which files it will read, and where their blocks shall live."""
-        engine.keep(tracks, sources, store=self.store, most_bytes=self.store_bytes)
+        regions = None if self.store_regions is None else _rows_of_regions(self.store_regions, tracks)
+        engine.keep(tracks, sources, store=self.store, most_bytes=self.store_bytes, regions=regions)
+
+
+def _rows_of_regions(frame: pd.DataFrame, tracks: TrackTable) -> KeptRegions:
+    """Regions as rows of the track table; those on chromosomes that no file has hold nothing to keep."""
+    regions = as_regions(frame)
+    rows = pd.Index(tracks.chromosome_names).get_indexer(pd.Index(regions["chrom"]))
+    known = rows >= 0
+    return KeptRegions(
+        rows[known].astype(np.int64), regions["start"].to_numpy()[known], regions["end"].to_numpy()[known]
+    )

@@ -6,6 +6,8 @@ import io
 import logging
 import multiprocessing
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -514,3 +516,31 @@ def test_a_subdirectory_that_cannot_be_listed_is_not_left_out(memory_url: str, m
     monkeypatch.setattr(MemoryFileSystem, "ls", ls)
     with pytest.raises(PermissionError):
         list_files("memory://bucket")
+
+
+def test_mapped_files_hold_no_descriptor(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{number}.bin" for number in range(60)]
+    for number, path in enumerate(paths):
+        path.write_bytes(bytes([number]) * 100)
+    program = f"""
+import resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (40, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+from bigwig_numba.storage import MappedFile
+files = [MappedFile(f"{tmp_path}/{{number}}.bin") for number in range(60)]
+print(all(file.read(99, 1) == bytes([number]) for number, file in enumerate(files)))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n"
+
+
+def test_a_part_of_a_mapped_file_outlives_it(tmp_path: Path) -> None:
+    path = tmp_path / "file.bin"
+    path.write_bytes(b"0123456789")
+    source = MappedFile(str(path))
+    assert source.memory is not None
+    part = source.memory[3:5]
+    source.close()
+    del source
+    assert part.tobytes() == b"34"
+    with pytest.raises(ValueError, match="read-only"):
+        part[0] = 1

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from bigwig_numba import BigWigCollection
@@ -153,3 +154,20 @@ def test_stage_seconds_add_up(corpus_file: CorpusFile) -> None:
         after = collection.stage_seconds
     assert set(after) == {"plan", "fetch", "copy", "inflate", "reduce"}
     assert all(after[stage] > before[stage] > 0 for stage in ("plan", "fetch", "inflate", "reduce"))
+
+
+@pytest.mark.gpu
+def test_only_blocks_of_regions_are_kept(corpus_file: CorpusFile) -> None:
+    path, recipe = corpus_file("deep index")
+    windows = recipe.windows(310)
+    chromosome, start, _ = windows[0]
+    regions = pd.DataFrame({"chrom": [chromosome, "nowhere"], "start": [max(start, 0), 5], "end": [start + 310, 10]})
+    with (
+        open_collection([path], device="cpu") as plain,
+        open_collection([path], device="cuda", store="device") as whole,
+        open_collection([path], device="cuda", store="device", store_regions=regions) as kept,
+    ):
+        for _ in range(2):
+            assert_same_bits(batch_of(kept, windows), batch_of(plain, windows))
+            batch_of(whole, windows)
+        assert 0 < kept.memory["store on device"] < whole.memory["store on device"]

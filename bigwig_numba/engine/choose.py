@@ -16,6 +16,7 @@ from ..storage import ByteSource
 from .reduction import Reduction
 from .sources import SourceTable
 from .stages import StageClock
+from .worth_keeping import KeptRegions
 
 __all__ = ["DEVICES", "STORES", "Engine", "choose_device", "choose_engine", "why_no_cuda"]
 
@@ -64,7 +65,15 @@ class Engine(Protocol):
         """Take these kernels from now on."""
         ...
 
-    def keep(self, tracks: TrackTable, sources: SourceTable, *, store: str, most_bytes: int | None) -> None:
+    def keep(
+        self,
+        tracks: TrackTable,
+        sources: SourceTable,
+        *,
+        store: str,
+        most_bytes: int | None,
+        regions: KeptRegions | None,
+    ) -> None:
         """Say which files will be read, and where their compressed blocks shall live, of ``STORES``."""
         ...
 

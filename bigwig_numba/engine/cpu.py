@@ -23,6 +23,7 @@ from .reduction import Reduction
 from .sources import SourceTable
 from .stages import StageClock
 from .store import CompressedBlocks, fetch_blocks, slot_sizes
+from .worth_keeping import KeptRegions
 
 ALIGNMENT = 64  # bytes; TensorFlow ends the process on less, JAX copies
 WORKING_SET = 1 << 30  # bytes of inflated blocks; a batch that needs more is made in parts
@@ -180,7 +181,15 @@ class CpuEngine:
             with self.clock.measure("reduce"):
                 self._reduce(part, inflated, reduction, out)
 
-    def keep(self, tracks: TrackTable, sources: SourceTable, *, store: str, most_bytes: int | None) -> None:
+    def keep(
+        self,
+        tracks: TrackTable,
+        sources: SourceTable,
+        *,
+        store: str,
+        most_bytes: int | None,
+        regions: KeptRegions | None,
+    ) -> None:
         """Nothing to do: blocks are read where they are."""
 
     @property

@@ -33,6 +33,7 @@ from .resident import ResidentBlocks
 from .sources import SourceTable
 from .stages import StageClock
 from .supply import BlockSupply
+from .worth_keeping import KeptRegions
 
 logger = logging.getLogger(__name__)
 
@@ -105,11 +106,19 @@ class CudaEngine:
         self._keeps_reduce_kernel = reduce.cuda is None
         self._has_builtin_kernels = inflate.name == "auto" and reduce.cuda is None
 
-    def keep(self, tracks: TrackTable, sources: SourceTable, *, store: str, most_bytes: int | None) -> None:
+    def keep(
+        self,
+        tracks: TrackTable,
+        sources: SourceTable,
+        *,
+        store: str,
+        most_bytes: int | None,
+        regions: KeptRegions | None,
+    ) -> None:
         """Say which files will be read, and where their compressed blocks shall live; see ``BlockKeeper``."""
         self.keeper = BlockKeeper(
-            tracks, sources, store=store, most_bytes=most_bytes, launcher=self.launcher, team=self.team,
-            pinned=self.pinned,
+            tracks, sources, store=store, most_bytes=most_bytes, regions=regions, launcher=self.launcher,
+            team=self.team, pinned=self.pinned,
         )  # fmt: skip
 
     def batch(

@@ -11,10 +11,11 @@ from ..parallel import ThreadTeam
 from ..plan import TrackTable
 from .buffers import BufferPool
 from .launcher import KernelLauncher
-from .resident import ResidentBlocks, choose_leaves, load_blocks
+from .resident import ResidentBlocks, load_blocks
 from .resident_planning import ResidentPlanner
 from .sources import SourceTable
 from .store import slot_sizes
+from .worth_keeping import KeptRegions, choose_leaves
 
 __all__ = ["BlockKeeper"]
 
@@ -41,6 +42,8 @@ class BlockKeeper:
         ``"stream"`` loads nothing.
     most_bytes
         For the blocks; None for what ``store`` says, or all.
+    regions
+        Where windows will be, so that only blocks of these are kept; anywhere by default.
     launcher, team, pinned
         What loading and planning work with.
     """
@@ -52,12 +55,13 @@ class BlockKeeper:
         *,
         store: str,
         most_bytes: int | None,
+        regions: KeptRegions | None,
         launcher: KernelLauncher,
         team: ThreadTeam,
         pinned: BufferPool,
     ) -> None:
         self.tracks = tracks
-        self._sources, self._store, self._most_bytes = sources, store, most_bytes
+        self._sources, self._store, self._most_bytes, self._regions = sources, store, most_bytes, regions
         self._launcher, self._team, self._pinned = launcher, team, pinned
         self._total = int(slot_sizes(tracks.leaf_sizes).sum())
         self._streamed = 0
@@ -118,10 +122,10 @@ class BlockKeeper:
 
     def _load_to(self, on_device: bool) -> ResidentBlocks | None:
         most = self._room() if self._most_bytes is None else self._most_bytes
-        leaves = choose_leaves(self.tracks, most)
+        leaves = choose_leaves(self.tracks, most, self._regions)
         if len(leaves) == 0:
             return None
-        if len(leaves) < len(self.tracks.leaf_sizes):
+        if len(leaves) < len(self.tracks.leaf_sizes) and self._regions is None:
             share = float(self.tracks.leaf_sizes[leaves].sum() / self.tracks.leaf_sizes.sum())
             logger.warning(
                 "%.0f %% of the compressed bytes are kept in %s, the rest is streamed", share * 100, _place(on_device)

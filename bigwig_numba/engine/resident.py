@@ -19,7 +19,7 @@ from .buffers import BufferPool
 from .sources import SourceTable
 from .store import BlockRanges, fetch_blocks, slot_sizes
 
-__all__ = ["ResidentBlocks", "choose_leaves", "load_blocks"]
+__all__ = ["ResidentBlocks", "load_blocks"]
 
 logger = logging.getLogger(__name__)
 
@@ -55,25 +55,6 @@ class ResidentBlocks:
     def is_whole(self) -> bool:
         """Whether every leaf is held."""
         return bool((self.words >= 0).all())
-
-
-def choose_leaves(tracks: TrackTable, most_bytes: int) -> npt.NDArray[np.int64]:
-    """The leaves worth keeping in so many bytes: all if they fit, else those that cover most bases a byte.
-
-    A window falls on a leaf the more often, the more bases this covers.
-
-    Returns
-    -------
-    (k,) int64
-        Ascending.
-    """
-    slots = slot_sizes(tracks.leaf_sizes)
-    if int(slots.sum()) <= most_bytes:
-        return np.arange(len(slots))
-    bases = np.maximum(tracks.leaf_reaches - tracks.leaf_starts, 1)
-    best_first = np.argsort(-(bases / slots), kind="stable")
-    n_kept = int(np.searchsorted(np.cumsum(slots[best_first]), most_bytes, side="right"))
-    return np.sort(best_first[:n_kept])
 
 
 def load_blocks(

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from ..errors import StorageError
 from ..ranges import Int64Array, Integers, coalesce_ranges
 from ..retries import display_url
+from .mapping import map_file
 
 __all__ = ["ByteSource", "FileObject", "MappedFile", "Source"]
 
@@ -123,8 +124,7 @@ class MappedFile(Source):
             raise StorageError(f"{shown} is {kind}; a file was expected", url=shown)
         super().__init__(shown, status.st_size)
         # An empty file cannot be mapped.
-        mapped = np.memmap(path, np.uint8, mode="r", shape=(self.size,)) if self.size else np.empty(0, np.uint8)
-        self.memory = mapped.view(np.ndarray)
+        self.memory = map_file(path, self.size) if self.size else np.empty(0, np.uint8)
 
     def read_ranges(self, offsets: Integers, sizes: Integers) -> list[bytes]:
         """Many ranges, each in full; merging them would save nothing here."""
