@@ -52,6 +52,8 @@ class Inflated:
     status: BlockStatus
     output: bytes
     stopped: bool = False
+    end: int = 0
+    """Bytes of the stream before its checksum; only the GPU's decoders tell."""
 
 
 class Decoder(Protocol):
@@ -202,8 +204,8 @@ class WordDecoder:
         )  # fmt: skip
         slots.assert_guards_are_untouched()
         return [
-            Inflated(BlockStatus(status), slots.read(job, n_bytes), bool(stopped))
-            for job, (status, n_bytes, stopped) in enumerate(results.tolist())
+            Inflated(BlockStatus(status), slots.read(job, n_bytes), status == BlockStatus.GOOD and end == 0, end)
+            for job, (status, n_bytes, end) in enumerate(results.tolist())
         ]
 
     def run(self, *arguments: Any) -> None:
@@ -221,11 +223,11 @@ N_LANES = 32
 @njit(nogil=True)
 def run_lane(data, firsts, sizes, output, starts, capacities, stops, big_endian, results, symbols, words, lengths):  # type: ignore[no-untyped-def]
     for job in range(firsts.size):
-        status, n_bytes, stopped = lane.inflate_lane(
+        status, n_bytes, end = lane.inflate_lane(
             data, firsts[job], sizes[job], output, starts[job], capacities[job], stops[job], big_endian[job],
             symbols, words, lengths, np.uint32(job % N_LANES), np.uint32(N_LANES), True,
         )  # fmt: skip
-        results[job, 0], results[job, 1], results[job, 2] = status, n_bytes, stopped
+        results[job, 0], results[job, 1], results[job, 2] = status, n_bytes, end
 
 
 class LaneDecoder(WordDecoder):
@@ -249,11 +251,11 @@ def run_warp(
     staged, symbols, words, lengths,
 ):  # type: ignore[no-untyped-def]  # fmt: skip
     for job in range(firsts.size):
-        status, n_bytes, stopped = warp.inflate_warp(
+        status, n_bytes, end = warp.inflate_warp(
             data, firsts[job], sizes[job], output, starts[job], capacities[job], stops[job], big_endian[job],
             literal_table, distance_table, ring, staged, symbols, words, lengths, np.uint32(0), np.uint32(1),
         )  # fmt: skip
-        results[job, 0], results[job, 1], results[job, 2] = status, n_bytes, stopped
+        results[job, 0], results[job, 1], results[job, 2] = status, n_bytes, end
 
 
 class WarpDecoder(WordDecoder):

@@ -24,8 +24,8 @@ Engine = Any
 
 
 def make_engine(name: str) -> Engine:
-    if name == "cuda":
-        return importlib.import_module("bigwig_numba.engine.cuda").CudaEngine()
+    if name.startswith("cuda"):
+        return importlib.import_module("bigwig_numba.engine.cuda").CudaEngine(verify=name == "cuda, verifying")
     return {"one thread": CpuEngine(1), "two threads": CpuEngine(2), "verifying": CpuEngine(2, verify=True)}[name]
 
 

@@ -7,6 +7,7 @@ import io
 import random
 import zlib
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 from bigwig_numba.engine.cpu import CpuEngine
 from bigwig_numba.engine.schedule import blocks_by_warp, longest_first
 from bigwig_numba.engine.store import fetch_blocks
+from bigwig_numba.kernels import launch
 from bigwig_numba.kernels.sections import check_section
 from bigwig_numba.kernels.statuses import BlockStatus
 from bigwig_numba.plan import ReadPlan
@@ -40,7 +42,7 @@ def inflater(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     """The CPU's engine, and the GPU's with either of its kernels, and with both."""
     if request.param == "cpu":
         return CpuEngine(2)
-    monkeypatch.setattr("bigwig_numba.engine.cuda.blocks_by_warp", HOW_MANY_BY_WARP[request.param])
+    monkeypatch.setattr("bigwig_numba.engine.device_batch.blocks_by_warp", HOW_MANY_BY_WARP[request.param])
     return make_engine("cuda")
 
 
@@ -74,15 +76,16 @@ class Blocks:
 
 def inflate_blocks(engine: Engine, jobs: Sequence[Job], tracks: Tracks) -> Blocks:
     plan, source = plan_of(jobs, tracks)
-    blocks = fetch_blocks(plan, [source])
     if engine.name == "cuda":
-        module = importlib.import_module("bigwig_numba.engine.cuda")
-        table, n_words = module._block_table(plan, blocks)
-        words, results = engine.inflate(blocks, table, n_words)
-        statuses, counts = to_host(results)[[module.launch.STATUS, module.launch.COUNT]]
-        bases = to_host(table)[module.launch.BASE]
+        with ExitStack() as stack:
+            data, source_words = engine.supply.fetch(plan, [source], stack)
+            batch_of_plan = importlib.import_module("bigwig_numba.engine.device_batch").batch_of_plan
+            batch = batch_of_plan(plan, source_words, np.empty(0, np.float32), engine.pinned, stack)
+            words, results = engine.inflate(data, batch)
+            statuses, counts = to_host(results)[[launch.STATUS, launch.COUNT]]
+            bases = to_host(batch.table)[launch.BASE]
     else:
-        inflated = engine.inflate(blocks, plan)
+        inflated = engine.inflate(fetch_blocks(plan, [source]), plan)
         words, bases, statuses, counts = inflated.words, inflated.bases, inflated.statuses, inflated.counts
     memory = to_host(words).tobytes()
     outputs = [memory[4 * int(base) :][: job.capacity] for base, job in zip(bases, jobs, strict=True)]

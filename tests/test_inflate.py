@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import struct
 import zlib
+from dataclasses import replace
 from itertools import cycle
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -70,6 +72,17 @@ def test_every_valid_stream_inflates_into_a_slot_of_its_size(decoder: Decoder) -
         assert inflated.status == BlockStatus.GOOD, valid.name
         assert inflated.output == valid.output, valid.name
         assert not inflated.stopped
+
+
+@pytest.mark.parametrize("name", ["lane", "warp"])
+def test_the_gpus_decoders_tell_where_the_checksum_stands(name: str) -> None:
+    jobs = [Job(valid.stream, len(valid.output)) for valid in VALID_STREAMS]
+    for valid, inflated in zip(VALID_STREAMS, DECODERS[name].inflate(jobs), strict=True):
+        checksum = zlib.adler32(valid.output).to_bytes(4, "big")
+        assert valid.stream[inflated.end : inflated.end + 4] == checksum, valid.name
+    for damaged in DAMAGED_STREAMS:
+        inflated = inflate_one(DECODERS[name], damaged.stream, capacity=damaged.capacity)
+        assert (inflated.end > 0) == (inflated.status == BlockStatus.GOOD), damaged.name
 
 
 @pytest.mark.parametrize("damaged", DAMAGED_STREAMS, ids=lambda damaged: damaged.name)
@@ -274,11 +287,26 @@ def test_most_of_a_long_section_is_left_out_when_its_head_is_enough(
     payload = section_payload(section, 0, order)
     job = Job(zlib.compress(payload), len(payload), int(section.starts[500]), order == ">")
     (inflated,) = fast_decoder.inflate([job])
-    if fast_decoder.name in ("lane", "warp") and kind == 3:  # they look at the starts of items; fixedStep has none
-        assert not inflated.stopped
-    else:
-        assert inflated.stopped
-        assert len(inflated.output) < len(payload) / 5
+    assert inflated.stopped
+    assert len(inflated.output) < len(payload) / 5
+
+
+@section_kinds
+@byte_orders
+@pytest.mark.parametrize("n_stored", [30, 500, 4_097, 9_000])
+def test_a_section_is_known_by_its_header_also_when_that_came_out_long_ago(
+    kind: int, order: str, n_stored: int, fast_decoder: Decoder
+) -> None:
+    section = section_of(kind, 5_000, seed=0)
+    # Values that look like the byte of another type, and like far positions.
+    section = replace(section, values=np.full(5_000, 0x3F010101, np.uint32).view(np.float32))
+    payload = section_payload(section, 0, order)
+    n_wanted = 4_000
+    stream = encoder.zlib_stream([encoder.Stored(payload[:n_stored]), encoder.Fixed([*payload[n_stored:]])])
+    stop = int(section.starts[n_wanted])
+    inflated = inflate_one(fast_decoder, stream, capacity=len(payload), stop=stop, big_endian=order == ">")
+    assert inflated.stopped
+    assert inflated.output.startswith(payload[: 24 + n_wanted * ITEM_BYTES[kind]])
 
 
 @section_kinds

@@ -6,18 +6,19 @@ array          shape         dtype    what
 data           (N / 4,)      uint32   compressed blocks, each from a word of its own
 table          (9, K)        int64    per block, see the rows below
 words          (W,)          uint32   inflated blocks
-results        (2, K)        int32    per block: status, and number of items that can be read
+results        (4, K)        int32    per block, see the rows below
 runs           (3, S, T)     int32    per (window, track): first block, last block, chrom_id
 windows        (3, S)        int64    per window: start, and the part [start, end) that lies on the chromosome
 scales         (T,)          float32  per track
-single, half   (S * B * T,)  float32  the output, or its 16-bit form (uint16); the other one is empty
+single, half   (S * B * T,)  float32  the output, or its 16-bit form (uint16); the other one is empty. The batch's
+                                      values begin at ``first_place``, bins are ``stride`` tracks apart
 =============  ============  =======  ====================================================================
 
 One table instead of eight arrays: an array is seven arguments at each launch.
 """
 
 import numpy as np
-from numba import cuda
+from numba import cuda, types
 
 from .bits import sync_warp, vote_any
 from .inflate.lane import LENGTHS_PER_LANE, OUTPUT_SLACK, SYMBOLS_PER_LANE, WORDS_PER_LANE, inflate_lane
@@ -34,12 +35,15 @@ from .inflate.warp_layout import (
 from .sections import are_ordered, follows, item_end, item_start, section_type, usable_items
 from .statistics import Statistic
 from .statuses import GOOD, ITEMS_OUT_OF_ORDER
-from .windows import make_reduce_bins
+from .windows import FLOAT32, make_fill_bins, seek_items, write_value
 
 # Rows of the table. ORDER: blocks by size, the longest first, so that the lanes of a warp end together.
 SOURCE_WORD, SIZE, CAPACITY, STOP, COMPRESSED, BIG_ENDIAN, BASE, FOLLOWS, ORDER = range(9)
 TABLE_ROWS = 9
-STATUS, COUNT = 0, 1  # rows of results
+# Rows of results. COUNT: items that can be read. N_BYTES: bytes that came out. END: bytes of the zlib stream before its
+# checksum; 0 where decoding did not get there, or there is none.
+STATUS, COUNT, N_BYTES, END = range(4)
+RESULT_ROWS = 4
 FIRST_BLOCK, LAST_BLOCK, CHROM_ID = range(3)  # rows of runs
 START, CLIP_START, CLIP_END = range(3)  # rows of windows
 
@@ -51,7 +55,7 @@ _SHARED_WORDS = LANES * WORDS_PER_LANE
 
 @cuda.jit
 def inflate_blocks_by_lane(data, table, words, results, first):
-    """Inflate block number ``first + i`` of the order on lane i, 32 lanes a CUDA block. Writes status and count."""
+    """Inflate block number ``first + i`` of the order on lane i, 32 lanes a CUDA block. Writes all results."""
     symbols = cuda.shared.array(_SYMBOL_BYTES, np.uint8)
     shared_words = cuda.shared.array(_SHARED_WORDS, np.uint32)
     lengths = cuda.local.array(LENGTHS_PER_LANE, np.uint8)
@@ -64,7 +68,7 @@ def inflate_blocks_by_lane(data, table, words, results, first):
     source, base = np.uint64(table[SOURCE_WORD, block]), np.uint64(table[BASE, block])
     size, big_endian = np.uint32(table[SIZE, block]), table[BIG_ENDIAN, block] != 0
     compressed = live and table[COMPRESSED, block] != 0
-    status, n_bytes, stopped = inflate_lane(
+    status, n_bytes, end = inflate_lane(
         data, source, size, words, base, np.uint32(table[CAPACITY, block]), np.uint32(table[STOP, block]), big_endian,
         symbols, shared_words, lengths, np.uint32(lane), np.uint32(LANES), compressed,
     )  # fmt: skip
@@ -75,14 +79,16 @@ def inflate_blocks_by_lane(data, table, words, results, first):
                 words[base + np.uint64(word)] = data[source + np.uint64(word)]
         count = np.uint32(0)
         if status == GOOD:
-            status, count = usable_items(words, base, n_bytes, not stopped, big_endian)
+            status, count = usable_items(words, base, n_bytes, end > 0 or not compressed, big_endian)
         results[STATUS, block] = status
         results[COUNT, block] = count
+        results[N_BYTES, block] = n_bytes
+        results[END, block] = end
 
 
 @cuda.jit
 def inflate_blocks_by_warp(data, table, words, results, n_blocks):
-    """Inflate block number i of the order on warp i, one warp a CUDA block. Writes status and item count."""
+    """Inflate block number i of the order on warp i, one warp a CUDA block. Writes all results."""
     literal_table = cuda.shared.array(LITERAL_ENTRIES, np.uint32)
     distance_table = cuda.shared.array(DISTANCE_ENTRIES, np.uint32)
     ring = cuda.shared.array(RING_BYTES, np.uint8)
@@ -96,9 +102,9 @@ def inflate_blocks_by_warp(data, table, words, results, n_blocks):
         block = np.uint32(table[ORDER, place])
         source, base = np.uint64(table[SOURCE_WORD, block]), np.uint64(table[BASE, block])
         size, big_endian = np.uint32(table[SIZE, block]), table[BIG_ENDIAN, block] != 0
-        status, n_bytes, stopped = GOOD, size, False
+        status, n_bytes, end = GOOD, size, np.uint32(0)
         if table[COMPRESSED, block] != 0:
-            status, n_bytes, stopped = inflate_warp(
+            status, n_bytes, end = inflate_warp(
                 data, source, size, words, base, np.uint32(table[CAPACITY, block]), np.uint32(table[STOP, block]),
                 big_endian, literal_table, distance_table, ring, staged, symbols, shared_words, lengths, lane,
                 np.uint32(LANES),
@@ -112,9 +118,12 @@ def inflate_blocks_by_warp(data, table, words, results, n_blocks):
         if lane == 0:
             count = np.uint32(0)
             if status == GOOD:
-                status, count = usable_items(words, base, n_bytes, not stopped, big_endian)
+                is_whole = end > 0 or table[COMPRESSED, block] == 0
+                status, count = usable_items(words, base, n_bytes, is_whole, big_endian)
             results[STATUS, block] = status
             results[COUNT, block] = count
+            results[N_BYTES, block] = n_bytes
+            results[END, block] = end
 
 
 @cuda.jit
@@ -150,32 +159,70 @@ def check_order(table, words, results, n_blocks):
                 results[COUNT, block] = 0
 
 
-def make_reduce_windows(statistic: Statistic):
+REDUCE_ARGUMENTS = (
+    types.int64[:, ::1], types.uint32[::1], types.int32[:, ::1], types.int32[:, :, ::1], types.int64[:, ::1],
+    types.float32[::1], types.float32[::1], types.uint16[::1], types.int64, types.int64, types.int64, types.float32,
+    types.int64, types.int64, types.int64,
+)  # fmt: skip
+"""Numba's types of the arguments of ``reduce_windows``, as the engine launches it."""
+
+
+REDUCE_THREADS = 128  # of a CUDA block
+_COLUMN_VALUES = 16  # of a thread, in shared memory; what that takes, the cache of items lacks
+
+
+def make_reduce_windows(statistic: Statistic | tuple[Statistic, ...]):
     """The kernel that fills the bins of all windows and tracks with this statistic.
 
     A thread makes ``bins_per_thread`` neighbouring bins of one window of one track. Neighbouring threads have
-    neighbouring tracks, the last axis, so that they write neighbouring elements.
+    neighbouring tracks, the last axis, but each walks items of its own and is soon bins ahead of its neighbours. So
+    bins go to a column in shared memory first, a few at a time, from where the threads of a warp write them out in
+    step: neighbours write neighbouring elements, in whole sectors::
+
+        shared   bin 0   | t0 | t1 | t2 | ...     out   row of bin 0: t0 t1 t2 ... in one transaction
+                 bin 1   | t0 | t1 | t2 | ...           row of bin 1: ...
     """
-    reduce_bins = make_reduce_bins(statistic)
+    fill_bins = make_fill_bins(statistic)
+    n_statistics = len(statistic) if isinstance(statistic, tuple) else 1
+    column_bins = max(1, _COLUMN_VALUES // n_statistics)
+    n_shared = REDUCE_THREADS * column_bins * n_statistics
 
     @cuda.jit
     def reduce_windows(
-        table, words, results, runs, windows, scales, single, half, n_bins, bins_per_thread, window_size, default, dtype
-    ):
+        table, words, results, runs, windows, scales, single, half, n_bins, bins_per_thread, window_size, default,
+        dtype, first_place, stride,
+    ):  # fmt: skip
+        column = cuda.shared.array(n_shared, np.float32)
         n_windows, n_tracks = runs.shape[1], runs.shape[2]
         n_pieces = (n_bins + bins_per_thread - 1) // bins_per_thread
-        thread = np.int64(cuda.blockIdx.x) * cuda.blockDim.x + cuda.threadIdx.x
+        thread = np.int64(cuda.blockIdx.x) * REDUCE_THREADS + cuda.threadIdx.x
         if thread < n_windows * n_pieces * n_tracks:
-            track = thread % n_tracks
-            piece = thread // n_tracks
+            track, piece = thread % n_tracks, thread // n_tracks
             window, first_bin = piece // n_pieces, piece % n_pieces * bins_per_thread
             many = min(bins_per_thread, n_bins - first_bin)
-            reduce_bins(
-                words, table[BASE], results[COUNT], table[BIG_ENDIAN], runs[FIRST_BLOCK, window, track],
-                runs[LAST_BLOCK, window, track], np.uint32(runs[CHROM_ID, window, track]),
-                windows[START, window] + first_bin * window_size, windows[CLIP_START, window], windows[CLIP_END,
-                window], many, window_size, scales[track], default, single, half, dtype, (window * n_bins + first_bin)
-                * n_tracks + track, n_tracks,
+            left = windows[START, window] + first_bin * window_size
+            clip_start, clip_end = windows[CLIP_START, window], windows[CLIP_END, window]
+            last_block, chrom_id = runs[LAST_BLOCK, window, track], np.uint32(runs[CHROM_ID, window, track])
+            cursor = seek_items(
+                words, table[BASE], results[COUNT], table[BIG_ENDIAN], runs[FIRST_BLOCK, window, track], last_block,
+                chrom_id, max(left, clip_start),
             )  # fmt: skip
+            place = (first_place + (window * n_bins + first_bin) * stride + track) * n_statistics
+            while many > 0:
+                some = min(many, column_bins)
+                cursor = fill_bins(
+                    words, table[BASE], results[COUNT], table[BIG_ENDIAN], last_block, chrom_id, cursor, left,
+                    clip_start, clip_end, some, window_size, scales[track], default, column, half, FLOAT32,
+                    cuda.threadIdx.x, REDUCE_THREADS,
+                )  # fmt: skip
+                sync_warp()
+                source = np.uint32(cuda.threadIdx.x * n_statistics)
+                for _ in range(some):
+                    for number in range(n_statistics):
+                        write_value(single, half, place + number, column[source + number], dtype)
+                    place += stride * n_statistics
+                    source += np.uint32(REDUCE_THREADS * n_statistics)
+                many -= some
+                left += some * window_size
 
     return reduce_windows

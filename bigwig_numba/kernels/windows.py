@@ -71,7 +71,7 @@ def _seek_item(words, base, count, big_endian, position):
     return low
 
 
-@njit(nogil=True)
+@njit(nogil=True, forceinline=True)
 def _open_block(words, bases, counts, big_endian, block, last, chrom_id):
     """The first block from this one on that has items on the chromosome: its number, and what reading them takes.
 
@@ -87,7 +87,7 @@ def _open_block(words, bases, counts, big_endian, block, last, chrom_id):
     return block, count, base, kind, swapped
 
 
-@njit(nogil=True)
+@njit(nogil=True, forceinline=True)
 def _read_item(words, base, kind, index, big_endian):
     """start, end (int64) and value of an item."""
     start = item_start(words, base, kind, index, big_endian)
@@ -116,7 +116,7 @@ def seek_items(words, bases, counts, big_endian, first, last, chrom_id, position
     return block, index, count, base, kind, swapped, start, end, value
 
 
-@njit(nogil=True)
+@njit(nogil=True, forceinline=True)
 def _next_item(words, bases, counts, big_endian, last, chrom_id, block, index, count, base, kind, swapped):
     """The cursor, moved on by one item."""
     index = _U(index + _U(1))

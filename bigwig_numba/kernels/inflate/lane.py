@@ -223,6 +223,11 @@ def _has_passed(output, output_base, words, lane, n_lanes, n_words, stop, big_en
         if big_endian:
             start = swap_bytes(start)
         passed = start >= stop
+    elif kind == _U(3):  # where an item starts is known without it
+        start, step = output[output_base + _W(1)], output[output_base + _W(3)]
+        if big_endian:
+            start, step = swap_bytes(start), swap_bytes(step)
+        passed = _W(start) + _W(step) * _W(sub(n_words, _U(7))) >= _W(stop)
     return passed
 
 
@@ -233,7 +238,8 @@ def inflate_lane(
     """Inflate the zlib stream of ``size`` bytes from word ``base`` of ``data`` to word ``output_base`` of ``output``.
 
     All lanes of a warp call it together; those that are not ``live`` only vote. Returns the status, the number of
-    bytes that came out, and whether decoding stopped early, at an item from ``stop`` on (2**32 - 1: never).
+    bytes that came out, and that of the stream before its checksum: 0 where decoding did not get there, because of
+    damage or because it stopped early, at an item from ``stop`` on (2**32 - 1: never).
     """
     low, high, following = _U(0), _U(0), _U(0)
     last_word = _U(0)
@@ -459,11 +465,12 @@ def inflate_lane(
                     incoming = data[base + _W(least(add(index, _U(1)), last_word))]
                 if status != GOOD:
                     decoding, more = False, False
+    end = _U(0)
     if live and status == GOOD and not stopped:
         # index - 2 whole words are consumed, and four bytes of checksum must follow.
-        consumed = add(mul(sub(index, _U(2)), _U(4)), shr(add(bit, _U(7)), _U(3)))
-        if add(consumed, _U(4)) > size:
-            status = INPUT_EXHAUSTED
+        end = add(mul(sub(index, _U(2)), _U(4)), shr(add(bit, _U(7)), _U(3)))
+        if add(end, _U(4)) > size:
+            status, end = INPUT_EXHAUSTED, _U(0)
     if live and band(position, _U(3)) != _U(0) and status == GOOD:
         output[output_base + _W(shr(position, _U(2)))] = pending
-    return status, position, stopped
+    return status, position, end

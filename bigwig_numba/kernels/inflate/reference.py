@@ -180,3 +180,12 @@ def _match(reader: _BitReader, output: bytearray, distance_code: _Code, length_s
         raise InflateError(BlockStatus.DISTANCE_BEFORE_START)
     for _ in range(length):
         output.append(output[-distance])
+
+
+def adler_32(content: bytes) -> int:
+    """The checksum that follows a zlib stream (RFC 1950, section 9): a sum of bytes, and a sum of that sum."""
+    low, high = 1, 0
+    for byte in content:
+        low = (low + byte) % 65_521
+        high = (high + low) % 65_521
+    return high << 16 | low

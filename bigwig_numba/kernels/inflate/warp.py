@@ -51,6 +51,7 @@ from ..bits import (
     sync_warp,
     vote_any,
 )
+from ..sections import HEADER_BYTES
 from ..statuses import (
     BAD_DISTANCE_CODE,
     BAD_LENGTH_CODE,
@@ -216,6 +217,43 @@ def _decode_long(staged, bit, literal_limits, n_literal, distance_limits, n_dist
     return result, value
 
 
+@njit(nogil=True, forceinline=True)
+def _what_to_look_at(output, output_base, stop, big_endian):
+    """What tells whether a section has passed ``stop``, from its header.
+
+    1 or 2: the type of a section whose items carry their starts. Otherwise, for fixedStep, the number of bytes up to
+    the end of the first item that starts there or later. 2**32 - 1: nothing.
+    """
+    kind, look_at = band(output[output_base + _W(5)], _U(0xFF)), _U(0xFFFFFFFF)
+    if kind == _U(1) or kind == _U(2):
+        look_at = kind
+    elif kind == _U(3):
+        start, step = output[output_base + _W(1)], output[output_base + _W(3)]
+        if big_endian:
+            start, step = swap_bytes(start), swap_bytes(step)
+        if stop <= start:
+            look_at = _U(HEADER_BYTES + 4)
+        elif step != _U(0):
+            item = add(_U(_U(sub(sub(stop, start), _U(1))) // step), _U(1))
+            if item < _U(1 << 20):  # a section has fewer
+                look_at = add(_U(HEADER_BYTES + 4), shl(item, _U(2)))
+    return look_at
+
+
+@njit(nogil=True, forceinline=True)
+def _has_passed(ring, position, look_at, stop, big_endian):
+    """Whether the last whole item so far starts at or after ``stop``, as ``sections.has_passed``."""
+    passed = position >= look_at
+    if look_at < _U(HEADER_BYTES):
+        item = shl(sub(_U(4), look_at), _U(2))
+        last = add(_U(HEADER_BYTES), _U(_U(_U(sub(position, _U(HEADER_BYTES)) // item) - _U(1)) * item))
+        start = ring_word(ring, last)
+        if big_endian:
+            start = swap_bytes(start)
+        passed = start >= stop
+    return passed
+
+
 @njit(nogil=True)
 def inflate_warp(
     data, base, size, output, output_base, capacity, stop, big_endian, literal_table, distance_table, ring, staged,
@@ -223,8 +261,9 @@ def inflate_warp(
 ):  # fmt: skip
     """Inflate the zlib stream of ``size`` bytes from word ``base`` of ``data`` to word ``output_base`` of ``output``.
 
-    All lanes of a warp call it with the same stream. Returns the status, the number of bytes that came out, and whether
-    decoding stopped early, at an item from ``stop`` on (2**32 - 1: never); the same on all lanes.
+    All lanes of a warp call it with the same stream. Returns, the same on all lanes, the status, the number of bytes
+    that came out, and that of the stream before its checksum: 0 where decoding did not get there, because of damage or
+    because it stopped early, at an item from ``stop`` on (2**32 - 1: never).
     """
     last_word = shr(add(size, _U(3)), _U(2))  # one beyond the stream: its slot is longer
     last_bit = shl(size, _U(3))
@@ -401,23 +440,21 @@ def inflate_warp(
                     )  # fmt: skip
                     if sub(at, flushed) >= FLUSH:
                         flushed = flush(output, output_base, ring, flushed, at, lane, n_lanes)
-                    # Every 256 bytes: is all that anyone wants out?
-                    if shr(at, _U(8)) != shr(position, _U(8)) and stop != _U(0xFFFFFFFF):
+                    # Every 256 bytes, once the section's header is in the output: is all that anyone wants out?
+                    looks = shr(at, _U(8)) != shr(position, _U(8)) and flushed >= _U(HEADER_BYTES)
+                    if looks and stop != _U(0xFFFFFFFF):
                         if section == _U(0):
-                            section = _U(ring[_U(20)])
-                        if section == _U(1) or section == _U(2):
-                            item = shl(sub(_U(4), section), _U(2))
-                            last = add(_U(24), _U(_U(_U(sub(at, _U(24)) // item) - _U(1)) * item))
-                            start = ring_word(ring, last)
-                            if big_endian:
-                                start = swap_bytes(start)
-                            if start >= stop:
-                                stopped, decoding = True, False
+                            section = _what_to_look_at(output, output_base, stop, big_endian)
+                        if _has_passed(ring, at, section, stop, big_endian):
+                            stopped, decoding = True, False
                     position = at
+    end = _U(0)
     if status == GOOD:
         flushed = flush(output, output_base, ring, flushed, position, lane, n_lanes)
         if lane == _U(0) and flushed != position:
             output[output_base + _W(shr(flushed, _U(2)))] = ring_word(ring, flushed)
-        if not stopped and add(shr(add(bit, _U(7)), _U(3)), _U(4)) > size:
-            status = INPUT_EXHAUSTED
-    return status, position, stopped
+        if not stopped:
+            end = shr(add(bit, _U(7)), _U(3))
+            if add(end, _U(4)) > size:
+                status, end = INPUT_EXHAUSTED, _U(0)
+    return status, position, end
