@@ -286,7 +286,7 @@ class TestArguments:
     def test_what_makes_no_sense_is_named(self, world: World, argument: str, value: Any) -> None:
         with pytest.raises(ConfigError, match=re.escape(str(value).strip("[()]")[:6])) as caught:
             world.dataset(**{argument: value})
-        assert caught.value.argument in (argument, "encoder", "track_transforms")
+        assert caught.value.argument in (argument, "encoder")
 
     def test_a_collection_keeps_its_device_and_stays_open(self, world: World) -> None:
         with BigWigCollection(world.tracks, device="cpu") as collection:

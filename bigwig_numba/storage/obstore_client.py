@@ -5,6 +5,7 @@ It takes its options from those of s3fs: ``key``, ``secret``, ``token``, ``endpo
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ..errors import ConfigError
@@ -14,6 +15,7 @@ from .clients import AsyncClient, FileVersion, RangeAnswer, RangeRequest
 __all__ = ["ObstoreClient"]
 
 DEFAULT_REGION = "us-east-1"
+RANGE_NOT_SATISFIABLE = re.compile(r"\b416 Range Not Satisfiable\b")  # not any 416: ports and times are in it too
 
 
 class ObstoreClient(AsyncClient):
@@ -46,7 +48,7 @@ class ObstoreClient(AsyncClient):
         except (errors.PermissionDeniedError, errors.UnauthenticatedError):
             raise HttpStatusError(403) from None
         except errors.GenericError as error:
-            if "416" in str(error):
+            if RANGE_NOT_SATISFIABLE.search(str(error)):  # which has no class of its own
                 raise RefusedError("it is empty, or shorter than the range asked for") from None
             raise ConnectionError(f"{type(error).__name__} of obstore") from None  # its text may hold an address
         return RangeAnswer(data, FileVersion(int(result.meta["size"]), result.meta["e_tag"]))

@@ -230,4 +230,4 @@ def as_transform(transform: Any) -> Transform:
     message = (
         f"{transform!r} is no transform; expected Scale, Clip, SoftClip, Log1p, Power, Chain, a list or a function"
     )
-    raise ConfigError(message, argument="track_transforms", value=transform)
+    raise ConfigError(message, argument="transforms", value=transform)

@@ -18,7 +18,7 @@ from .steps import Step, Transform, as_transform
 
 __all__ = ["TrackTransforms"]
 
-ARGUMENT = "track_transforms"
+ARGUMENT = "transforms"
 
 
 class TrackTransforms:
