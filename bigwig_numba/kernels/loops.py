@@ -9,9 +9,8 @@ import numpy as np
 from numba import njit
 
 from .inflate.table import copy_bytes, inflate, make_tables
-from .keeping import keep_compiled
 from .sections import check_section, follows, item_end, item_start, item_value, section_type, word_at
-from .statistics import Statistic, builtin_names
+from .statistic import Statistic
 from .statuses import ITEMS_OUT_OF_ORDER
 from .windows import FLOAT32, make_reduce_bins, write_value
 
@@ -99,8 +98,7 @@ def make_reduce_range(statistic: Statistic | tuple[Statistic, ...]):
                     place += stride * n_statistics
             pair += many
 
-    names = builtin_names(statistic)
-    return reduce_range if names is None else keep_compiled(reduce_range, names)
+    return reduce_range
 
 
 @njit(nogil=True, cache=True)
