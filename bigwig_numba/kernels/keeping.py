@@ -1,8 +1,8 @@
 """What kept machine code depends on: a digest of every source file that kernels are made of.
 
 Only linked CUDA kernels are kept by it, each in a module of its own. Closures for the CPU are compiled in each process:
-Numba numbers their symbols per process, so code that one process kept can carry the name of other code in the next,
-which then calls the wrong one.
+kept ones gave wrong numbers now and then, probably as Numba numbers their symbols per process, so that code of two
+processes can carry one name.
 """
 
 from __future__ import annotations
