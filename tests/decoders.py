@@ -247,13 +247,13 @@ class LaneDecoder(WordDecoder):
 
 @njit(nogil=True)
 def run_warp(
-    data, firsts, sizes, output, starts, capacities, stops, big_endian, results, literal_table, distance_table, ring,
-    staged, symbols, words, lengths,
+    data, firsts, sizes, output, starts, capacities, stops, big_endian, results, literal_table, distance_table, made,
+    staged, entries, words, lengths,
 ):  # type: ignore[no-untyped-def]  # fmt: skip
     for job in range(firsts.size):
         status, n_bytes, end = warp.inflate_warp(
             data, firsts[job], sizes[job], output, starts[job], capacities[job], stops[job], big_endian[job],
-            literal_table, distance_table, ring, staged, symbols, words, lengths, np.uint32(0), np.uint32(1),
+            literal_table, distance_table, made, staged, entries, words, lengths, np.uint32(0), np.uint32(1),
         )  # fmt: skip
         results[job, 0], results[job, 1], results[job, 2] = status, n_bytes, end
 
@@ -267,9 +267,9 @@ class WarpDecoder(WordDecoder):
         sizes: list[tuple[int, type[np.generic]]] = [
             (warp_layout.LITERAL_ENTRIES, np.uint32),
             (warp_layout.DISTANCE_ENTRIES, np.uint32),
-            (warp_layout.RING_BYTES, np.uint8),
+            (warp_layout.MADE_PER_WARP, np.uint16),
             (warp_layout.STAGED_WORDS, np.uint32),
-            (warp_layout.SYMBOLS_PER_WARP, np.uint8),
+            (warp_layout.ENTRIES_PER_WARP, np.uint32),
             (warp_layout.WORDS_PER_WARP, np.uint32),
             (warp_layout.LENGTHS_PER_WARP, np.uint8),
         ]

@@ -42,6 +42,8 @@ def all_word_operations(left, right, amount):  # type: ignore[no-untyped-def]
         bits.count_ones(left),
         bits.leading_zeros(left),
         bits.swap_bytes(left),
+        bits.order_bytes(left, bits.SAME_BYTES),
+        bits.order_bytes(left, bits.SWAPPED_BYTES),
         bits.bits_from_float(bits.float_from_bits(left)),
     )
 
@@ -72,6 +74,8 @@ LAWS: dict[str, Callable[[int, int, int], int]] = {
     "count_ones": lambda left, right, amount: left.bit_count(),
     "leading_zeros": lambda left, right, amount: 32 - left.bit_length(),
     "swap_bytes": lambda left, right, amount: int.from_bytes(left.to_bytes(4, "little"), "big"),
+    "order_bytes, same": lambda left, right, amount: left,
+    "order_bytes, swapped": lambda left, right, amount: int.from_bytes(left.to_bytes(4, "little"), "big"),
     "a float's bits": lambda left, right, amount: left,
 }
 

@@ -93,7 +93,7 @@ INTERVAL_RUNS = (
 KERNELS = {
     # A warp a CUDA block; shared memory is what limits them: 13 by lane, 20 by warp on an H200's multiprocessor.
     "inflate by lane": Kernel(lambda: launch.inflate_blocks_by_lane, INFLATE, 64, shared=16_384, stack=320),
-    "inflate by warp": Kernel(lambda: launch.inflate_blocks_by_warp, INFLATE, 96, shared=11_264),
+    "inflate by warp": Kernel(lambda: launch.inflate_blocks_by_warp, INFLATE, 96, shared=18_432),
     **{f"encode windows, {part}": encode_kernel(part) for part in (uint8, uint64)},
     "check order": Kernel(lambda: launch.check_order, (TABLE, WORDS, RESULTS, int64), 40),
     "check checksums": Kernel(lambda: launch_checksums.check_checksums, (DATA, TABLE, WORDS, RESULTS, int64), 40),

@@ -17,7 +17,18 @@ from numba import njit
 
 from bigwig_numba.kernels.bits import add, bits_from_float, mul, shr
 from bigwig_numba.kernels.statistics import Statistic, get_statistic
-from bigwig_numba.kernels.windows import BFLOAT16, FLOAT16, FLOAT32, bfloat16_bits, float16_bits, make_reduce_bins
+from bigwig_numba.kernels.windows import (
+    BFLOAT16,
+    FLOAT16,
+    FLOAT32,
+    bfloat16_bits,
+    float16_bits,
+    make_fill_bins,
+    make_reduce_bins,
+    place_bins,
+    seek_items,
+    whole_bins,
+)
 from tests.bigwig_writer import FIXED_STEP, Section, bedgraph, empty_section, fixed_step, section_payload, variable_step
 from tests.strategies import sections_of, stored_values
 
@@ -96,6 +107,8 @@ def test_nan_stays_nan_whatever_its_bits() -> None:
 
 # --- a statistic that remembers what it met
 
+SPREAD = 0x9E3779B1  # odd; makes one base more or less show in the upper bits
+
 
 @njit
 def fingerprint_init():  # type: ignore[no-untyped-def]
@@ -104,7 +117,7 @@ def fingerprint_init():  # type: ignore[no-untyped-def]
 
 @njit
 def fingerprint_update(state, value, n_bases):  # type: ignore[no-untyped-def]
-    return add(mul(state, np.uint32(31)), add(bits_from_float(value), n_bases))
+    return mul(add(mul(state, np.uint32(31)), add(bits_from_float(value), n_bases)), np.uint32(SPREAD))
 
 
 @njit
@@ -119,7 +132,7 @@ FINGERPRINT = Statistic("fingerprint", fingerprint_init, fingerprint_update, fin
 def fingerprint(met: Sequence[tuple[np.float32, int]]) -> float:
     state = 1
     for value, n_bases in met:
-        state = (state * 31 + int(value.view(np.uint32)) + n_bases) % 2**32
+        state = (state * 31 + int(value.view(np.uint32)) + n_bases) * SPREAD % 2**32
     return float(state >> 8)
 
 
@@ -148,12 +161,13 @@ class Bins:
     n_bins: int
     window_size: int
     scale: float = 1.0
+    chromosome_size: int = SIZE
 
     @property
     def clip(self) -> tuple[int, int]:
         """The part that lies on the chromosome."""
         end = self.left + self.n_bins * self.window_size
-        return min(max(self.left, 0), SIZE), min(max(end, 0), SIZE)
+        return min(max(self.left, 0), self.chromosome_size), min(max(end, 0), self.chromosome_size)
 
 
 @functools.cache
@@ -161,28 +175,73 @@ def reduce_bins(statistic: Statistic) -> Callable[..., int]:
     return make_reduce_bins(statistic)
 
 
+@functools.cache
+def reduce_in_columns(statistic: Statistic) -> Callable[..., None]:
+    """What a thread of the CUDA kernel does: columns of a few bins, in which only those that differ are written."""
+    fill_bins = make_fill_bins(statistic, mark=True)
+
+    @njit
+    def reduce(  # type: ignore[no-untyped-def]
+        words, bases, counts, big_endian, first_block, last_block, chrom_id,
+        left, clip_start, clip_end, n_bins, window_size, scale, default, single, half, column_bins,
+    ):  # fmt: skip
+        cursor = seek_items(words, bases, counts, big_endian, first_block, last_block, chrom_id, max(left, clip_start))
+        bins = place_bins(left, clip_start, clip_end, n_bins, window_size)
+        done = 0
+        while done < n_bins:
+            column, some = np.full(column_bins, np.float32(np.nan)), min(column_bins, n_bins - done)
+            cursor, bins, marks = fill_bins(
+                words, bases, counts, big_endian, last_block, chrom_id, cursor, bins,
+                some, window_size, scale, default, column, half, FLOAT32, 0, 1,
+            )  # fmt: skip
+            for row in range(some):
+                if marks >> np.uint32(row) & np.uint32(1):
+                    answer = column[row]
+                single[done + row] = answer
+            done += some
+
+    return reduce  # type: ignore[no-any-return]
+
+
+def in_memory(blocks: Sequence[Block]) -> tuple[npt.NDArray[Any], ...]:
+    """words, bases, counts and byte orders as kernels get them, with rubbish between the blocks."""
+    payloads = [section_payload(block.section, block.chrom_id, block.order) for block in blocks]
+    padded = [b"\xee" * 16 + payload for payload in payloads]
+    bases = np.cumsum([0, *map(len, padded)])[:-1] + 16
+    counts = np.array([0 if block.damaged else len(block.section) for block in blocks], np.uint32)
+    words = np.frombuffer(b"".join(padded) + b"\xee" * 16, np.uint32)
+    return words, (bases // 4).astype(np.uint64), counts, np.array([block.order == ">" for block in blocks], np.bool_)
+
+
 def walk(
     blocks: Sequence[Block], chrom_id: int, run: tuple[int, int], bins: Bins, *, statistic: Statistic = FINGERPRINT,
     default: float = 0.0, dtype: int = FLOAT32, stride: int = 3,
 ) -> npt.NDArray[Any]:  # fmt: skip
     """(n_bins,) float32, or uint16 with the bits; nothing else of the output may be written."""
-    payloads = [section_payload(block.section, block.chrom_id, block.order) for block in blocks]
-    padded = [b"\xee" * 16 + payload for payload in payloads]
-    bases = np.cumsum([0, *map(len, padded)])[:-1] + 16
-    counts = np.array([0 if block.damaged else len(block.section) for block in blocks], np.uint32)
     single, half = (
         np.full(bins.n_bins * stride + 5, np.nan, np.float32),
         np.full(bins.n_bins * stride + 5, 7, np.uint16),
     )
     reduce_bins(statistic)(
-        np.frombuffer(b"".join(padded) + b"\xee" * 16, np.uint32), (bases // 4).astype(np.uint64), counts,
-        np.array([block.order == ">" for block in blocks], np.bool_), *run, np.uint32(chrom_id), bins.left, *bins.clip,
+        *in_memory(blocks), *run, np.uint32(chrom_id), bins.left, *bins.clip,
         bins.n_bins, bins.window_size, np.float32(bins.scale), np.float32(default), single, half, dtype, 2, stride,
     )  # fmt: skip
     written = 2 + stride * np.arange(bins.n_bins)
     assert np.isnan(np.delete(single, written)).all()
     assert (np.delete(half, written) == 7).all()
     return single[written] if dtype == FLOAT32 else half[written]
+
+
+def walk_in_columns(
+    blocks: Sequence[Block], chrom_id: int, run: tuple[int, int], bins: Bins, column_bins: int
+) -> npt.NDArray[np.float32]:
+    """(n_bins,) as the CUDA kernel makes them."""
+    single = np.full(bins.n_bins, np.nan, np.float32)
+    reduce_in_columns(FINGERPRINT)(
+        *in_memory(blocks), *run, np.uint32(chrom_id), bins.left, *bins.clip, bins.n_bins, bins.window_size,
+        np.float32(bins.scale), np.float32(0), single, np.empty(0, np.uint16), column_bins,
+    )  # fmt: skip
+    return single
 
 
 def look_at_everything(blocks: Sequence[Block], chrom_id: int, bins: Bins) -> list[float]:
@@ -261,6 +320,90 @@ def test_bins_made_in_pieces_are_the_bins_made_at_once(data: st.DataObject) -> N
             for i in range(whole.n_bins)
         ]
         assert list(chain(*in_pieces)) == walk(blocks, chrom_id, run, whole).tolist()
+
+
+@given(data=st.data())
+def test_columns_of_bins_have_the_same_numbers(data: st.DataObject) -> None:
+    blocks = data.draw(files())
+    bins = replace(data.draw(bins_over(blocks)), n_bins=data.draw(st.integers(1, 100)))
+    column_bins = data.draw(st.sampled_from([1, 5, 16, 32]))
+    for chrom_id in {block.chrom_id for block in blocks}:
+        expected = look_at_everything(blocks, chrom_id, bins)
+        assert walk_in_columns(blocks, chrom_id, (0, len(blocks)), bins, column_bins).tolist() == expected
+
+
+LARGEST = 2**32 - 1
+"""Bases of the largest chromosome that the format has."""
+
+
+def moved(section: Section, by: int) -> Section:
+    begin, end = section.bounds
+    return replace(section, starts=section.starts + by, ends=section.ends + by, bounds=(begin + by, end + by))
+
+
+@st.composite
+def bins_anywhere(draw: st.DrawFn) -> Bins:
+    """Windows of all widths around both ends of the largest chromosome, and far outside."""
+    width = draw(st.sampled_from([1, 3, 50, 2**20 + 1, 2**31, LARGEST, 2**32, 2**33]))
+    edge = draw(st.sampled_from([0, 2**31, LARGEST, -width, LARGEST - width, -(2**32), 2**33]))
+    left = edge + draw(st.integers(-300, 300))
+    return Bins(left, draw(st.integers(1, 40 if width < 100 else 4)), width, chromosome_size=LARGEST)
+
+
+@given(data=st.data())
+def test_positions_are_right_up_to_32_bits_and_around_them(data: st.DataObject) -> None:
+    sections = data.draw(sections_of("any", stored_values))
+    length = sections[-1].bounds[1] if sections else 0
+    places = sorted(data.draw(st.sets(st.sampled_from([0, 2**31 - 30, LARGEST - length]), max_size=3)))
+    blocks = [Block(2, moved(section, place)) for place in places for section in sections]
+    bins = data.draw(bins_anywhere())
+    expected = look_at_everything(blocks, 2, bins)
+    assert walk(blocks, 2, (0, len(blocks)), bins).tolist() == expected
+    assert walk_in_columns(blocks, 2, (0, len(blocks)), bins, 16).tolist() == expected
+
+
+@pytest.mark.parametrize("window_size", [1, 2, 7, 40])
+@pytest.mark.parametrize("end", [150, LARGEST])
+def test_every_window_that_hangs_over_an_end_of_its_chromosome(end: int, window_size: int) -> None:
+    # Long items and long gaps, of which many bins are alike, at both ends.
+    edges = np.array([[0, 60], [60, 61], [100, 103], [103, 150]])
+    values = [2.0, 3.0, 5.0, 7.0]
+    blocks = [Block(2, moved(bedgraph("any", *edges.T, values), place)) for place in sorted({0, end - 150})]
+    for edge in (0, end):
+        for left in range(edge - 3 * window_size - 5, edge + 5):
+            bins = Bins(left, 12, window_size, chromosome_size=end)
+            expected = look_at_everything(blocks, 2, bins)
+            assert walk(blocks, 2, (0, len(blocks)), bins).tolist() == expected
+            assert walk_in_columns(blocks, 2, (0, len(blocks)), bins, 5).tolist() == expected
+
+
+@given(data=st.data())
+def test_an_item_is_found_however_long_the_others_are_and_whatever_the_header_claims(data: st.DataObject) -> None:
+    lengths = data.draw(st.lists(st.sampled_from([1, 1, 1, 2, 30, 5_000]), min_size=1, max_size=300))
+    edges = np.cumsum([data.draw(st.integers(0, 1_000)), *lengths])
+    begin, end = data.draw(st.lists(st.integers(0, LARGEST), min_size=2, max_size=2))
+    values = np.arange(len(lengths))
+    section = replace(bedgraph("any", edges[:-1], edges[1:], values), bounds=(begin, end))
+    position = data.draw(st.integers(0, int(edges[-1]) - 1))
+    bins = Bins(position, 1, 1, chromosome_size=LARGEST)
+    assert walk([Block(2, section)], 2, (0, 1), bins).tolist() == look_at_everything([Block(2, section)], 2, bins)
+
+
+@njit
+def whole_bins_of(n_bases, window_size):  # type: ignore[no-untyped-def]
+    return whole_bins(np.uint32(n_bases), np.float32(1) / np.float32(window_size))
+
+
+@given(window_size=st.integers(1, 2**20), n_bins=st.integers(0, 2**20), off=st.integers(-1, 1))
+def test_bins_are_counted_exactly_up_to_a_million_bases(window_size: int, n_bins: int, off: int) -> None:
+    n_bases = min(max(0, n_bins % (2**20 // window_size + 1) * window_size + off), 2**20)
+    assert whole_bins_of(n_bases, window_size) == n_bases // window_size
+
+
+@pytest.mark.parametrize("n_bases", [2**20 + 1, 2**31, LARGEST])
+@pytest.mark.parametrize("window_size", [1, 3, 1_000, 2**20, 2**20 + 1, LARGEST])
+def test_of_more_bases_never_too_many_bins_are_counted(n_bases: int, window_size: int) -> None:
+    assert whole_bins_of(n_bases, window_size) <= n_bases // window_size
 
 
 def long_run() -> list[Block]:

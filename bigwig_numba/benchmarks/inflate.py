@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..engine.choose import why_no_cuda
-from ..engine.store import ALIGNMENT, PADDING
+from ..kernels.gather import ALIGNMENT, PADDING
 from ..kernels.inflate.table import OUTPUT_SLACK, inflate_many
 from ..kernels.swapping import InflateKernel, inflate_streams
 from .blocks import BlockSet, made_blocks, real_blocks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import multiprocessing
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -13,7 +14,6 @@ import numpy.typing as npt
 
 Float32 = npt.NDArray[np.float32]
 
-MANY_PROCESSES = 16
 MANY_WINDOWS = 512  # a reader without workers takes seconds for a batch of more
 
 
@@ -119,9 +119,9 @@ class _WorkerFiles:
         return _read_all(cls.handles, windows, _read_with_pybigwig)
 
 
-def _open_pybigwig_processes(files: Sequence[str]) -> Reader:
+def _open_pybigwig_processes(files: Sequence[str], *, n_processes: int) -> Reader:
     pool = ProcessPoolExecutor(
-        MANY_PROCESSES,
+        n_processes,
         mp_context=multiprocessing.get_context("spawn"),
         initializer=_WorkerFiles.open,
         initargs=(list(files),),
@@ -130,17 +130,17 @@ def _open_pybigwig_processes(files: Sequence[str]) -> Reader:
     def values(windows: Windows) -> Float32:
         parts = [
             Windows(
-                windows.chromosomes[i::MANY_PROCESSES],
-                windows.starts[i::MANY_PROCESSES],
-                windows.ends[i::MANY_PROCESSES],
+                windows.chromosomes[i::n_processes],
+                windows.starts[i::n_processes],
+                windows.ends[i::n_processes],
                 windows.window_size,
             )
-            for i in range(min(MANY_PROCESSES, len(windows.chromosomes)))
+            for i in range(min(n_processes, len(windows.chromosomes)))
         ]
         answers = list(pool.map(_WorkerFiles.read, parts))
         out = np.empty((len(windows.chromosomes), *answers[0].shape[1:]), np.float32)
         for i, answer in enumerate(answers):
-            out[i::MANY_PROCESSES] = answer
+            out[i::n_processes] = answer
         return out
 
     return Reader(values, pool.shutdown)
@@ -162,7 +162,10 @@ def _open_bigwig_loader(files: Sequence[str]) -> Reader:
 
 PEERS = {
     "pyBigWig, 1 process": Peer("pyBigWig", _open_pybigwig),
-    "pyBigWig, 16 processes": Peer("pyBigWig", _open_pybigwig_processes, most_windows=10**6),
+    "pyBigWig, 2 processes": Peer("pyBigWig", functools.partial(_open_pybigwig_processes, n_processes=2)),
+    "pyBigWig, 16 processes": Peer(
+        "pyBigWig", functools.partial(_open_pybigwig_processes, n_processes=16), most_windows=10**6
+    ),
     "pybigtools": Peer("pybigtools", _open_pybigtools),
     "bigwig-loader": Peer("bigwig_loader", _open_bigwig_loader, most_windows=10**6),
 }

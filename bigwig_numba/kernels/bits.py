@@ -15,6 +15,7 @@ Each is an ``@intrinsic``: the type checker sees a signature, the compiler gets 
 ``count_ones``         population count
 ``leading_zeros``      number of zero bits above the highest one
 ``swap_bytes``         little-endian to big-endian and back
+``order_bytes``        that, or nothing, as an order says
 ``float_from_bits``    the float32 with these bits
 ``bits_from_float``    the bits of this float32
 ``fused_multiply_add`` ``a * b + c`` in float32, rounded once
@@ -31,9 +32,10 @@ Each is an ``@intrinsic``: the type checker sees a signature, the compiler gets 
 ``match_any``          bit i is set if lane i has the same value
 ``shuffle``            the value that another lane has
 ``sync_warp``          wait for the warp; what its lanes wrote to memory is seen by all
+``anchored``           an array in shared memory whose address stays in a register
 =====================  ====================================================================
 
-On the CPU the last five behave as in a warp of one lane, so code for warps runs there with one.
+On the CPU the last six behave as in a warp of one lane, so code for warps runs there with one.
 
 Three more work on memory, on the CPU only: ``load_64`` and ``store_64`` (unaligned, little-endian) and
 ``copy_from_address``. None of them checks bounds: the caller does.
@@ -104,7 +106,37 @@ def _unary(name):
 
 reverse_bits = _unary("llvm.bitreverse.i32")
 count_ones = _unary("llvm.ctpop.i32")
-swap_bytes = _unary("llvm.bswap.i32")
+
+
+def _swapped(context, builder, word, order):
+    """The word's bytes in an order. LLVM's own swap becomes six instructions, so CUDA gets the one by name."""
+    if _is_cuda(context):
+        return _inline_ptx(builder, "prmt.b32 $0, $1, $1, $2;", [word, order])
+    is_swapped = builder.icmp_unsigned("==", order, ir.Constant(_I32, SWAPPED_BYTES))
+    return builder.select(is_swapped, _call(builder, "llvm.bswap.i32", _I32, [word]), word)
+
+
+SAME_BYTES, SWAPPED_BYTES = 0x3210, 0x0123
+
+
+@intrinsic
+def swap_bytes(typing_context, word):
+    """The bytes of a uint32, the other way round."""
+
+    def generate(context, builder, signature, arguments):
+        return _swapped(context, builder, arguments[0], ir.Constant(_I32, SWAPPED_BYTES))
+
+    return types.uint32(types.uint32), generate
+
+
+@intrinsic
+def order_bytes(typing_context, word, order):
+    """The bytes of a uint32 as they are (``SAME_BYTES``), or the other way round (``SWAPPED_BYTES``)."""
+
+    def generate(context, builder, signature, arguments):
+        return _swapped(context, builder, *arguments)
+
+    return types.uint32(types.uint32, types.uint32), generate
 
 
 @intrinsic
@@ -171,9 +203,12 @@ def bits_from_float(typing_context, value):
 
 @intrinsic
 def fused_multiply_add(typing_context, left, right, addend):
-    """``left * right + addend`` in float32, rounded once."""
+    """``left * right + addend`` in float32, rounded once. On CUDA by name: of 1, LLVM makes a sum that may be fused."""
 
     def generate(context, builder, signature, arguments):
+        if _is_cuda(context):
+            function_type = ir.FunctionType(_F32, [_F32] * 3)
+            return builder.call(ir.InlineAsm(function_type, "fma.rn.f32 $0, $1, $2, $3;", "=f,f,f,f"), arguments)
         return _call(builder, "llvm.fma.f32", _F32, list(arguments))
 
     return types.float32(types.float32, types.float32, types.float32), generate
@@ -415,6 +450,31 @@ def sync_warp(typing_context):
         return context.get_dummy_value()
 
     return types.void(), generate
+
+
+@intrinsic
+def anchored(typing_context, array):
+    """The same array in shared memory, its address in a register; on the CPU the array itself.
+
+    The assembler takes the address of shared memory for something cheap and calculates it again where it is used. On
+    sm_90 that reads a special register each time, for some 30 cycles, in the middle of a loop. What comes out of a
+    shuffle it cannot calculate again.
+    """
+
+    def generate(context, builder, signature, arguments):
+        array_type = signature.args[0]
+        if not _is_cuda(context):
+            context.nrt.incref(builder, array_type, arguments[0])
+            return arguments[0]
+        parts = context.make_array(array_type)(context, builder, arguments[0])
+        in_shared = ir.PointerType(parts.data.type.pointee, addrspace=3)
+        address = builder.ptrtoint(builder.addrspacecast(parts.data, in_shared), _I32)
+        zero, all_lanes = ir.Constant(_I32, 0), ir.Constant(_I32, 31)
+        address = _warp_call(builder, "llvm.nvvm.shfl.sync.idx.i32", _I32, [address, zero, all_lanes])
+        parts.data = builder.addrspacecast(builder.inttoptr(address, in_shared), parts.data.type)
+        return parts._getvalue()
+
+    return array(array), generate
 
 
 def _byte_pointer(context, builder, array_type, array, index):

@@ -18,24 +18,24 @@ One table instead of eight arrays: an array is seven arguments at each launch.
 """
 
 import numpy as np
-from numba import cuda, types
+from numba import cuda, njit, types
 
-from .bits import sync_warp, vote_any
+from .bits import add, anchored, band, shr, sync_warp, vote_any
 from .inflate.lane import LENGTHS_PER_LANE, OUTPUT_SLACK, SYMBOLS_PER_LANE, WORDS_PER_LANE, inflate_lane
 from .inflate.warp import inflate_warp
 from .inflate.warp_layout import (
     DISTANCE_ENTRIES,
+    ENTRIES_PER_WARP,
     LENGTHS_PER_WARP,
     LITERAL_ENTRIES,
-    RING_BYTES,
+    MADE_PER_WARP,
     STAGED_WORDS,
-    SYMBOLS_PER_WARP,
     WORDS_PER_WARP,
 )
 from .sections import are_ordered, follows, item_end, item_start, section_type, usable_items
 from .statistics import Statistic
 from .statuses import GOOD, ITEMS_OUT_OF_ORDER
-from .windows import FLOAT32, make_fill_bins, seek_items, write_value
+from .windows import BFLOAT16, FLOAT32, make_fill_bins, place_bins, seek_items, write_value
 
 # Rows of the table. ORDER: blocks by size, the longest first, so that the lanes of a warp end together.
 SOURCE_WORD, SIZE, CAPACITY, STOP, COMPRESSED, BIG_ENDIAN, BASE, FOLLOWS, ORDER = range(9)
@@ -56,8 +56,8 @@ _SHARED_WORDS = LANES * WORDS_PER_LANE
 @cuda.jit
 def inflate_blocks_by_lane(data, table, words, results, first):
     """Inflate block number ``first + i`` of the order on lane i, 32 lanes a CUDA block. Writes all results."""
-    symbols = cuda.shared.array(_SYMBOL_BYTES, np.uint8)
-    shared_words = cuda.shared.array(_SHARED_WORDS, np.uint32)
+    symbols = anchored(cuda.shared.array(_SYMBOL_BYTES, np.uint8))
+    shared_words = anchored(cuda.shared.array(_SHARED_WORDS, np.uint32))
     lengths = cuda.local.array(LENGTHS_PER_LANE, np.uint8)
     lane = cuda.threadIdx.x
     place = first + cuda.blockIdx.x * LANES + lane
@@ -89,13 +89,13 @@ def inflate_blocks_by_lane(data, table, words, results, first):
 @cuda.jit
 def inflate_blocks_by_warp(data, table, words, results, n_blocks):
     """Inflate block number i of the order on warp i, one warp a CUDA block. Writes all results."""
-    literal_table = cuda.shared.array(LITERAL_ENTRIES, np.uint32)
-    distance_table = cuda.shared.array(DISTANCE_ENTRIES, np.uint32)
-    ring = cuda.shared.array(RING_BYTES, np.uint8)
-    staged = cuda.shared.array(STAGED_WORDS, np.uint32)
-    symbols = cuda.shared.array(SYMBOLS_PER_WARP, np.uint8)
-    shared_words = cuda.shared.array(WORDS_PER_WARP, np.uint32)
-    lengths = cuda.shared.array(LENGTHS_PER_WARP, np.uint8)
+    literal_table = anchored(cuda.shared.array(LITERAL_ENTRIES, np.uint32))
+    distance_table = anchored(cuda.shared.array(DISTANCE_ENTRIES, np.uint32))
+    made = anchored(cuda.shared.array(MADE_PER_WARP, np.uint16))
+    staged = anchored(cuda.shared.array(STAGED_WORDS, np.uint32))
+    entries = anchored(cuda.shared.array(ENTRIES_PER_WARP, np.uint32))
+    shared_words = anchored(cuda.shared.array(WORDS_PER_WARP, np.uint32))
+    lengths = anchored(cuda.shared.array(LENGTHS_PER_WARP, np.uint8))
     lane = np.uint32(cuda.threadIdx.x)
     place = cuda.blockIdx.x
     if place < n_blocks:
@@ -106,7 +106,7 @@ def inflate_blocks_by_warp(data, table, words, results, n_blocks):
         if table[COMPRESSED, block] != 0:
             status, n_bytes, end = inflate_warp(
                 data, source, size, words, base, np.uint32(table[CAPACITY, block]), np.uint32(table[STOP, block]),
-                big_endian, literal_table, distance_table, ring, staged, symbols, shared_words, lengths, lane,
+                big_endian, literal_table, distance_table, made, staged, entries, shared_words, lengths, lane,
                 np.uint32(LANES),
             )  # fmt: skip
         else:
@@ -168,7 +168,34 @@ REDUCE_ARGUMENTS = (
 
 
 REDUCE_THREADS = 128  # of a CUDA block
-_COLUMN_VALUES = 16  # of a thread, in shared memory; what that takes, the cache of items lacks
+_COLUMN_VALUES = 16  # of a thread, in shared memory, 32 at most; what that takes, the cache of items lacks
+
+
+def _make_write_column(column_bins: int, n_statistics: int):
+    """The device function that writes a thread's column to the output, where bins are ``stride`` values apart."""
+    row_cells = REDUCE_THREADS * n_statistics
+
+    @njit
+    def write_rows(column, first_cell, n_rows, marks, single, half, dtype, first_place, stride):
+        for number in range(n_statistics):
+            value, place = np.float32(0), first_place + np.uint64(number)
+            for row in range(n_rows):
+                if band(shr(marks, np.uint32(row)), np.uint32(1)) != 0:
+                    value = column[add(first_cell, np.uint32(row * row_cells + number))]
+                write_value(single, half, place, value, dtype)
+                place += stride
+
+    @njit
+    def write_column(column, first_cell, n_rows, marks, single, half, dtype, place, stride):
+        # With constants, the compiler writes out the loop: five instructions a bin instead of twenty.
+        if n_rows == column_bins and dtype == FLOAT32:
+            write_rows(column, first_cell, column_bins, marks, single, half, FLOAT32, place, stride)
+        elif n_rows == column_bins and dtype == BFLOAT16:
+            write_rows(column, first_cell, column_bins, marks, single, half, BFLOAT16, place, stride)
+        else:
+            write_rows(column, first_cell, n_rows, marks, single, half, dtype, place, stride)
+
+    return write_column
 
 
 def make_reduce_windows(statistic: Statistic | tuple[Statistic, ...]):
@@ -176,15 +203,21 @@ def make_reduce_windows(statistic: Statistic | tuple[Statistic, ...]):
 
     A thread makes ``bins_per_thread`` neighbouring bins of one window of one track. Neighbouring threads have
     neighbouring tracks, the last axis, but each walks items of its own and is soon bins ahead of its neighbours. So
-    bins go to a column in shared memory first, a few at a time, from where the threads of a warp write them out in
-    step: neighbours write neighbouring elements, in whole sectors::
+    it works in turns. First each thread makes a few bins, a column in shared memory, of which it writes and marks only
+    those that differ from the one before. Then the threads of a warp go down their columns in step, and neighbours
+    write neighbouring elements, in whole sectors::
 
-        shared   bin 0   | t0 | t1 | t2 | ...     out   row of bin 0: t0 t1 t2 ... in one transaction
-                 bin 1   | t0 | t1 | t2 | ...           row of bin 1: ...
+                    t0    t1    t2                      t0    t1    t2
+        shared bin 0 | 5.0*| 0.0*| 7.1*|     out   bin 0 | 5.0 | 0.0 | 7.1 |   in one transaction
+               bin 1 |     |     | 2.5*|           bin 1 | 5.0 | 0.0 | 2.5 |
+               bin 2 |     | 3.0*|     |           bin 2 | 5.0 | 3.0 | 2.5 |
+
+    Items thus cost as many turns as the thread with the most of them has, and bins five instructions each.
     """
-    fill_bins = make_fill_bins(statistic)
+    fill_bins = make_fill_bins(statistic, mark=True)
     n_statistics = len(statistic) if isinstance(statistic, tuple) else 1
     column_bins = max(1, _COLUMN_VALUES // n_statistics)
+    write_column = _make_write_column(column_bins, n_statistics)
     n_shared = REDUCE_THREADS * column_bins * n_statistics
 
     @cuda.jit
@@ -207,22 +240,18 @@ def make_reduce_windows(statistic: Statistic | tuple[Statistic, ...]):
                 words, table[BASE], results[COUNT], table[BIG_ENDIAN], runs[FIRST_BLOCK, window, track], last_block,
                 chrom_id, max(left, clip_start),
             )  # fmt: skip
-            place = (first_place + (window * n_bins + first_bin) * stride + track) * n_statistics
+            bins = place_bins(left, clip_start, clip_end, many, window_size)
+            place = np.uint64((first_place + (window * n_bins + first_bin) * stride + track) * n_statistics)
+            row_values, first_cell = np.uint64(stride * n_statistics), np.uint32(cuda.threadIdx.x * n_statistics)
             while many > 0:
                 some = min(many, column_bins)
-                cursor = fill_bins(
-                    words, table[BASE], results[COUNT], table[BIG_ENDIAN], last_block, chrom_id, cursor, left,
-                    clip_start, clip_end, some, window_size, scales[track], default, column, half, FLOAT32,
-                    cuda.threadIdx.x, REDUCE_THREADS,
+                cursor, bins, marks = fill_bins(
+                    words, table[BASE], results[COUNT], table[BIG_ENDIAN], last_block, chrom_id, cursor, bins,
+                    some, window_size, scales[track], default, column, half, FLOAT32, cuda.threadIdx.x, REDUCE_THREADS,
                 )  # fmt: skip
                 sync_warp()
-                source = np.uint32(cuda.threadIdx.x * n_statistics)
-                for _ in range(some):
-                    for number in range(n_statistics):
-                        write_value(single, half, place + number, column[source + number], dtype)
-                    place += stride * n_statistics
-                    source += np.uint32(REDUCE_THREADS * n_statistics)
+                write_column(column, first_cell, np.uint32(some), marks, single, half, dtype, place, row_values)
+                place += np.uint64(some) * row_values
                 many -= some
-                left += some * window_size
 
     return reduce_windows

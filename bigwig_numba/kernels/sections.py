@@ -22,7 +22,19 @@ words      (W,)      uint32   inflated blocks, each from its own ``base``, as th
 import numpy as np
 from numba import njit
 
-from .bits import add, band, float_from_bits, load_64, mul, shr, sub, swap_bytes
+from .bits import (
+    SAME_BYTES,
+    SWAPPED_BYTES,
+    add,
+    band,
+    float_from_bits,
+    load_64,
+    mul,
+    order_bytes,
+    shr,
+    sub,
+    swap_bytes,
+)
 from .statuses import GOOD, ITEMS_OUT_OF_ORDER, SECTION_TOO_SHORT, UNKNOWN_SECTION_TYPE
 
 HEADER_BYTES = 24
@@ -85,6 +97,45 @@ def item_value(words, base, kind, index, big_endian):
     size = _U(words_per_item(kind))
     place = base + np.uint64(5) + np.uint64(mul(add(index, _U(1)), size))
     return float_from_bits(word_at(words, place, big_endian))
+
+
+@njit(nogil=True, forceinline=True)
+def section_layout(words, base, big_endian):
+    """What walking over a section's items takes, read once, and the start of its first item.
+
+    (type, byte order for ``order_bytes``, step, span, words an item as uint64). Step, span and start are 0 where items
+    say themselves where they start and end.
+    """
+    kind, order = section_type(words, base, big_endian), _U(SWAPPED_BYTES) if big_endian else _U(SAME_BYTES)
+    step, span, start = _U(0), _U(0), _U(0)
+    if kind != _U(BEDGRAPH):
+        span = word_at(words, base + np.uint64(4), big_endian)
+    if kind == _U(FIXED_STEP):
+        step = word_at(words, base + np.uint64(3), big_endian)
+        start = word_at(words, base + np.uint64(1), big_endian)
+    return (kind, order, step, span, np.uint64(words_per_item(kind))), start
+
+
+@njit(nogil=True, forceinline=True)
+def item_words(words, place):
+    """The words of the item whose last one is ``words[place]``, as they are, from the last one back to the third.
+
+    An item with fewer has others before it, if only the header's last two, and reading them costs less than asking.
+    """
+    return words[place], words[place - np.uint64(1)], words[place - np.uint64(2)]
+
+
+@njit(nogil=True, forceinline=True)
+def item_of_words(found, layout, start):
+    """start, end (uint32) and value of the item with these ``item_words``, in a section of this ``section_layout``.
+
+    Nothing is multiplied, and no header is read. ``start`` is where the item starts if it is one of fixedStep, which
+    has no words for it.
+    """
+    (value, word, first_word), (kind, order, _, span, _) = found, layout
+    word = start if kind == _U(FIXED_STEP) else order_bytes(word, order)
+    start = order_bytes(first_word, order) if kind == _U(BEDGRAPH) else word
+    return start, add(word, span), float_from_bits(order_bytes(value, order))  # of bedGraph the span is 0
 
 
 @njit(nogil=True, forceinline=True)

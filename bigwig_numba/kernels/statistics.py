@@ -23,17 +23,20 @@ __all__ = ["Statistic", "builtin_names", "builtin_statistics", "get_statistic", 
 
 
 def _add_product(head, rest, value, n_bases):
-    """``head + rest + value * n_bases`` as a new head and rest, the rest below the head's last place."""
+    """``head + rest + value * n_bases`` as a new head and rest, the rest below the head's last place.
+
+    What is only sometimes needed is calculated always, and then chosen: on a GPU a branch costs more than three sums.
+    """
     product = value * n_bases
     total = head + product
     part = total - head
     error = (head - (total - part)) + (product - part)
     error = (error + fused_multiply_add(value, n_bases, -product)) + rest
-    head, rest = total, 0.0
+    new_head = total + error
+    new_rest = error - (new_head - total)
     if error != 0 and error == error:  # -0.0 + 0.0 would be 0.0; infinity has no error to speak of
-        head = total + error
-        rest = error - (head - total)
-    return head, rest
+        return new_head, new_rest
+    return total, 0.0
 
 
 def _collapse(head, rest):
@@ -47,20 +50,14 @@ def _counts(default, n_covered, window_size):
 
 
 def sum_init():
-    """Head and rest of the sum, bases covered."""
-    return 0.0, 0.0, np.uint32(0)
+    """Head and rest of the sum, bases covered. The head is -0.0, to which -0.0 can be added without becoming 0.0."""
+    return -0.0, 0.0, np.uint32(0)
 
 
 def sum_update(state, value, n_bases):
     """One item more."""
     head, rest, n_covered = state
-    if n_covered == 0:
-        head = value * n_bases  # not 0 + value: that would turn -0.0 into 0.0
-        rest = fused_multiply_add(value, n_bases, -head)
-        if rest - rest != 0:  # the head is infinite
-            rest = 0.0
-    else:
-        head, rest = _add_product(head, rest, value, n_bases)
+    head, rest = _add_product(head, rest, value, n_bases)
     return head, rest, n_covered + n_bases
 
 

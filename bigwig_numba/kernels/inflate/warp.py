@@ -1,34 +1,39 @@
 """Inflate with one warp per stream: the GPU's decoder for few blocks and for long ones. All lanes decode at once.
 
-The picture: where the next symbol begins is known only when the one before it is decoded. So every lane guesses: lane i
-decodes the symbol that would begin i bits further on, and says where the next one would begin. Those that are reached
-from lane 0 were right; the warp finds them by doubling (who is two symbols on? four? eight?). A step costs little
-more than decoding one symbol and yields about four::
+The picture: where the next symbol begins is known only when the one before it is decoded. But a decoder that starts at
+the wrong bit is soon right: codes differ in length, so sooner or later one of its symbols ends where a true one ends,
+and from there on both are the same. Half of all wrong starts are right again after 35 bits, 99 of 100 after 300. So
+the stream is cut into parts, a lane for each, and a lane begins a run-up before its part::
 
-    bit       0    1    2   ...   9   ...      22  ...   31
-    lane 0  [ literal, 9 bits     ]
-    lane 9                       [ match, 13 bits ]
-    lane 22                                       [ literal, 8 bits ]     -> the next step begins at bit 30
-    the other lanes decoded nonsense, which nobody looks at
+    stream   |---------------|---------------|---------------|---------------|
+    lane 0   [==============>:
+    lane 1        - - - - - -[==============>:                    - - run-up, thrown away
+    lane 2                        - - - - - -[==============>:    === kept
+    lane 3                                        - - - - - -[==============>:
 
-Then the bytes of the step are written, 32 at a time: lane k finds out which symbol byte k belongs to, and where that
-has it from.
+Whether that went well is known afterwards: a lane is right if it began to keep exactly where the lane before it, itself
+right, went out of its part; lane 0 always is. The stretch ends behind the last right lane, and the next one begins
+there. A guess that failed costs time, never a byte.
 
-===============  ========  =======  ==========================================================================
-array            shape     dtype    what
-===============  ========  =======  ==========================================================================
-data             (N / 4,)  uint32   compressed bytes, each stream from a word of its own
-output           (W,)      uint32   a slot per stream, from a word of its own, of its capacity and 4 bytes more
-literal_table    (1024,)   uint32   entry by the next 10 bits; LONG where the code is longer, or none
-distance_table   (256,)    uint32   entry by the next 8 bits; 0 where the code is longer, or none
-ring             (4096,)   uint8    the last 4,096 bytes of output
-staged           (64,)     uint32   the next words of input
-symbols          (320,)    uint8    symbols in the order of their codes, as in ``lane``
-words            (96,)     uint32   per code length: literal/length [0, 16), distance [16, 32), as in ``lane``; scratch
-lengths          (320,)    uint8    code lengths
-===============  ========  =======  ==========================================================================
+A lane does not know the bytes that others make, so what it keeps for each byte of its part is the byte, or how far back
+that is of which it is a copy. When all are done, their bytes are counted, and from the first to the last the pointers
+are followed, by all lanes together: what is older is bytes by then.
 
-All but the first two are in shared memory, one of each per warp: 10 KB. What is in an entry stands in ``warp_layout``.
+===============  =========  =======  ==========================================================================
+array            shape      dtype    what
+===============  =========  =======  ==========================================================================
+data             (N / 4,)   uint32   compressed bytes, each stream from a word of its own
+output           (W,)       uint32   a slot per stream, from a word of its own, of its capacity and 4 bytes more
+literal_table    (1024,)    uint32   entry by the next 10 bits; LONG where the code is longer, 0 where there is none
+distance_table   (256,)     uint32   entry by the next 8 bits; 0 where the code is longer, or none
+made             (4958,)    uint16   of each lane, the bytes of its part or pointers; then the bytes of the stretch
+staged           (302,)     uint32   the words of input of the stretch
+entries          (320,)     uint32   entries in the order of their codes: literal/length [0, 288), distance [288, 320)
+words            (64,)      uint32   per code length what to add for an index: literal/length, distance; two of scratch
+lengths          (320,)     uint8    code lengths
+===============  =========  =======  ==========================================================================
+
+All but the first two are in shared memory, one of each per warp: 18 KB. What is in an entry stands in ``warp_layout``.
 
 With one lane the same source is a plain decoder, which is how it is tested on a machine without a GPU.
 """
@@ -38,11 +43,13 @@ from numba import njit
 
 from ..bits import (
     add,
+    ballot,
     band,
     bor,
-    funnel_right,
     leading_zeros,
     least,
+    mul,
+    reverse_bits,
     shl,
     shr,
     shuffle,
@@ -66,155 +73,76 @@ from ..statuses import (
     STORED_LENGTH_MISMATCH,
     TOO_MANY_CODES,
 )
-from .codes import (
-    fixed_length,
-    is_code,
-    length_code_order,
-    look_up,
-    low_bits,
-    match_distance,
-    match_length,
-)
-from .warp_codes import build_code, fill_table, read_code_lengths
+from .codes import fixed_length, is_code, length_code_order
+from .warp_codes import CODE_LENGTHS, DISTANCES, LITERALS, build_code, fill_table, read_code_lengths
 from .warp_input import peek, stage
 from .warp_layout import (
-    BYTE_SHIFT,
     DISTANCE_BITS,
-    DISTANCE_ENTRIES,
-    DISTANCE_SYMBOLS,
+    DISTANCE_ROW,
     DISTANCE_WORDS,
-    EXTRA_SHIFT,
-    FLUSH,
-    GUESS,
-    IS_BAD,
-    IS_END,
+    FIRST_ROOM,
+    HEADER_WORDS,
     IS_LONG,
-    IS_MATCH,
+    LEAST_PART,
     LENGTH_CODE_BITS,
-    LENGTH_SHIFT,
     LITERAL_BITS,
-    LITERAL_ENTRIES,
     LITERAL_WORDS,
-    MADE,
-    MADE_SHIFT,
-    MARKS,
-    MOST_PER_STEP,
-    STAGED_MASK,
-    TAKEN,
+    MOST_PART,
+    NONE,
+    ROOM,
+    RUN_UP,
+    TYPICAL_BYTES,
 )
-from .warp_output import as_symbol, copy_stored, flush, ring_word, write_bytes
+from .warp_output import copy_stored, resolve, room_of, write_words
+from .warp_parts import ENDED, FAILED, WENT_ON, decode_part
 
 _U = np.uint32
 _W = np.uint64
 
 
 @njit(nogil=True, forceinline=True)
-def _windows(staged, bit, n_lanes):
-    """The three words from ``bit`` on, and the three from ``n_lanes`` bits further on."""
-    word = shr(bit, _U(5))
-    first = staged[band(word, STAGED_MASK)]
-    second = staged[band(add(word, _U(1)), STAGED_MASK)]
-    third = staged[band(add(word, _U(2)), STAGED_MASK)]
-    fourth = staged[band(add(word, _U(3)), STAGED_MASK)]
-    if n_lanes == _U(32) or shr(add(bit, n_lanes), _U(5)) != word:
-        return first, second, third, second, third, fourth
-    return first, second, third, first, second, third
+def _part_bits(n_bits, n_bytes, bits_left, n_lanes):
+    """Bits of a lane's part: what makes some ``TYPICAL_BYTES`` bytes, if ``n_bits`` make ``n_bytes``.
 
-
-@njit(nogil=True, forceinline=True)
-def _guess(first, second, third, shift, literal_table, distance_table):
-    """What begins ``shift`` bits into these words: (taken | made | kind, byte or distance). Long codes wait."""
-    bits = funnel_right(second, first, shift)
-    entry = literal_table[band(bits, _U(LITERAL_ENTRIES - 1))]
-    guess, value = band(entry, GUESS), shr(entry, BYTE_SHIFT)
-    if band(entry, IS_MATCH) != _U(0):
-        length, extra = band(shr(entry, LENGTH_SHIFT), _U(15)), band(shr(entry, EXTRA_SHIFT), _U(7))
-        guess = add(guess, shl(low_bits(shr(bits, length), extra), MADE_SHIFT))
-        shift = add(shift, band(entry, TAKEN))
-        if shift >= _U(32):
-            first, second = second, third
-        bits = funnel_right(second, first, shift)
-        entry = distance_table[band(bits, _U(DISTANCE_ENTRIES - 1))]
-        length, extra = band(shr(entry, _U(6)), _U(15)), band(shr(entry, _U(10)), _U(15))
-        value = add(shr(entry, _U(16)), low_bits(shr(bits, length), extra))
-        guess = add(guess, band(entry, TAKEN))
-        if entry == _U(0):
-            guess = IS_LONG
-    return guess, value
-
-
-@njit(nogil=True, forceinline=True)
-def _double(following, made, reached, n_lanes):
-    """From "n symbols on" to "2 n symbols on": lane reached, bytes made until there, lanes passed."""
-    other = band(following, sub(n_lanes, _U(1)))
-    both = shuffle(bor(shl(following, _U(16)), made), other)
-    passed = shuffle(reached, other)
-    if following < n_lanes:
-        following, made, reached = shr(both, _U(16)), add(made, band(both, _U(0xFFFF))), bor(reached, passed)
-    return following, made, reached
-
-
-@njit(nogil=True, forceinline=True)
-def _eight_on(guess, lane, n_lanes):
-    """From each lane, eight symbols on: lane reached, bytes made until there, lanes passed."""
-    following = add(lane, band(guess, TAKEN))
-    if band(guess, bor(IS_END, IS_LONG)) != _U(0):
-        following = n_lanes
-    made, reached = band(shr(guess, MADE_SHIFT), MADE), shl(_U(1), lane)
-    following, made, reached = _double(following, made, reached, n_lanes)
-    following, made, reached = _double(following, made, reached, n_lanes)
-    return _double(following, made, reached, n_lanes)
-
-
-@njit(nogil=True, forceinline=True)
-def _follow(following, made, reached, start, n_lanes):
-    """Which guesses of a window are right if the symbol on lane ``start`` is; none if that is no lane.
-
-    Returns the lanes (bit i: lane i), the bytes that they make, and the bytes from this lane's symbol on.
+    Then less, so that all stretches up to the end of the stream are equally long: a short last one would leave most
+    lanes without work.
     """
-    first = band(start, sub(n_lanes, _U(1)))
-    both = shuffle(bor(shl(following, _U(16)), made), first)
-    if shr(both, _U(16)) < n_lanes:  # more than eight symbols: all have the two more rounds, for 32
-        following, made, reached = _double(following, made, reached, n_lanes)
-        following, made, reached = _double(following, made, reached, n_lanes)
-        both = shuffle(bor(shl(following, _U(16)), made), first)
-    right, total = shuffle(reached, first), band(both, _U(0xFFFF))
-    if start >= n_lanes:
-        right, total = _U(0), _U(0)
-    return right, total, made
+    bits = least(_U(_U(n_bits * _U(TYPICAL_BYTES)) // _U(n_bytes + _U(1))), _U(MOST_PART))
+    if bits < _U(LEAST_PART):
+        bits = _U(LEAST_PART)
+    if bits_left > _U(RUN_UP):
+        in_parts = sub(bits_left, _U(RUN_UP))
+        n_parts = mul(add(_U(sub(in_parts, _U(1)) // mul(bits, n_lanes)), _U(1)), n_lanes)
+        bits = add(_U(sub(in_parts, _U(1)) // n_parts), _U(1))
+    return bits
 
 
 @njit(nogil=True, forceinline=True)
-def _last(guess, right):
-    """The last of the right guesses: its lane, and what it says."""
-    lane = band(sub(_U(31), leading_zeros(right)), _U(31))
-    return lane, shuffle(guess, lane)
+def _run_up(part_bits):
+    """Bits of a lane's run-up: few where symbols are short, and a part makes much of few bits."""
+    return least(_U(RUN_UP), shl(part_bits, _U(3)))
 
 
-@njit(nogil=True)
-def _decode_long(staged, bit, literal_limits, n_literal, distance_limits, n_distance, symbols, words):
-    """What begins at ``bit``, the slow way, for any code length; the same result as ``_guess``."""
-    bits = peek(staged, bit)
-    length, index, first_length_symbol = look_up(bits, literal_limits, words, LITERAL_WORDS, _U(0), _U(1))
-    result, value = IS_BAD, _U(0)
-    if index < n_literal:
-        value = _U(symbols[index])
-        result = bor(length, _U(1 << 6))
-        if index >= first_length_symbol:
-            if value == _U(0):
-                result = bor(length, IS_END)
-            elif value > _U(29):
-                result = IS_BAD
-            else:
-                made, extra = match_length(sub(value, _U(1)), shr(bits, length))
-                taken = add(length, extra)
-                bits = peek(staged, add(bit, taken))
-                length, index, _ = look_up(bits, distance_limits, words, DISTANCE_WORDS, _U(0), _U(1))
-                result = IS_BAD
-                if index < n_distance:
-                    value, extra = match_distance(_U(symbols[add(DISTANCE_SYMBOLS, index)]), shr(bits, length))
-                    result = bor(bor(add(taken, add(length, extra)), shl(made, _U(6))), IS_MATCH)
-    return result, value
+@njit(nogil=True, forceinline=True)
+def _right_lanes(entry_bit, exit_bit, outcome, has_part, lane, n_lanes):
+    """How many lanes, from lane 0 on, began where the one before them went out of its part."""
+    before = band(sub(lane, _U(1)), sub(n_lanes, _U(1)))
+    exit_before, outcome_before = shuffle(exit_bit, before), shuffle(outcome, before)
+    is_right = has_part and entry_bit == exit_before and outcome_before == WENT_ON
+    wrong = ballot(lane != _U(0) and not is_right)
+    return least(leading_zeros(reverse_bits(wrong)), n_lanes)
+
+
+@njit(nogil=True, forceinline=True)
+def _sum_before(value, lane, n_lanes):
+    """The sum of the values of the lanes before this one, and that of all."""
+    total, step = value, _U(1)
+    while step < n_lanes:
+        other = shuffle(total, band(sub(lane, step), sub(n_lanes, _U(1))))
+        if lane >= step:
+            total = add(total, other)
+        step = shl(step, _U(1))
+    return sub(total, value), shuffle(total, sub(n_lanes, _U(1)))
 
 
 @njit(nogil=True, forceinline=True)
@@ -241,23 +169,108 @@ def _what_to_look_at(output, output_base, stop, big_endian):
 
 
 @njit(nogil=True, forceinline=True)
-def _has_passed(ring, position, look_at, stop, big_endian):
+def _has_passed(output, output_base, position, stop, big_endian):
     """Whether the last whole item so far starts at or after ``stop``, as ``sections.has_passed``."""
-    passed = position >= look_at
-    if look_at < _U(HEADER_BYTES):
-        item = shl(sub(_U(4), look_at), _U(2))
-        last = add(_U(HEADER_BYTES), _U(_U(_U(sub(position, _U(HEADER_BYTES)) // item) - _U(1)) * item))
-        start = ring_word(ring, last)
-        if big_endian:
-            start = swap_bytes(start)
-        passed = start >= stop
+    passed = False
+    if position >= _U(HEADER_BYTES):
+        look_at = _what_to_look_at(output, output_base, stop, big_endian)
+        passed = position >= look_at
+        if look_at < _U(HEADER_BYTES):
+            item = shl(sub(_U(4), look_at), _U(2))
+            last = add(_U(HEADER_BYTES), _U(_U(_U(sub(position, _U(HEADER_BYTES)) // item) - _U(1)) * item))
+            start = output[output_base + _W(shr(last, _U(2)))]
+            if big_endian:
+                start = swap_bytes(start)
+            passed = position >= add(_U(HEADER_BYTES), item) and start >= stop
     return passed
+
+
+@njit(nogil=True, forceinline=True)
+def _read_dynamic_header(staged, bit, distance_table, entries, words, lengths, lane, n_lanes):
+    """The code lengths of a dynamic sub-block; (status, their numbers of both kinds, the bit behind them)."""
+    bits = peek(staged, bit)
+    n_literal = add(band(bits, _U(31)), _U(257))
+    n_distance = add(band(shr(bits, _U(5)), _U(31)), _U(1))
+    n_lengths = add(band(shr(bits, _U(10)), _U(15)), _U(4))
+    bit, status = add(bit, _U(14)), GOOD
+    if n_literal > _U(286) or n_distance > _U(30):
+        status = TOO_MANY_CODES
+    else:
+        place = lane
+        while place < _U(19):
+            value = _U(0)
+            if place < n_lengths:
+                value = band(peek(staged, add(bit, mul(place, _U(3)))), _U(7))
+            lengths[length_code_order(place)] = value
+            place = add(place, n_lanes)
+        sync_warp()
+        bit = add(bit, mul(n_lengths, _U(3)))
+        limits, n_codes, space = build_code(
+            CODE_LENGTHS, lengths, _U(0), _U(19), entries, DISTANCE_ROW, words, DISTANCE_WORDS, lane, n_lanes
+        )
+        fill_table(
+            distance_table, _U(LENGTH_CODE_BITS), NONE, limits, n_codes, entries, DISTANCE_ROW, words, DISTANCE_WORDS,
+            lane, n_lanes,
+        )  # fmt: skip
+        if space != _U(0x8000):
+            status = BAD_LENGTH_CODE
+        else:
+            n_symbols = add(n_literal, n_distance)
+            status, bit = read_code_lengths(staged, bit, n_symbols, distance_table, lengths, lane, n_lanes)
+            if status == GOOD and lengths[_U(256)] == 0:
+                status = BAD_LITERAL_CODE
+    return status, n_literal, n_distance, bit
+
+
+@njit(nogil=True, forceinline=True)
+def _fixed_lengths(lengths, lane, n_lanes):
+    """The code lengths of a sub-block with fixed codes."""
+    symbol = lane
+    while symbol < _U(318):
+        lengths[symbol] = fixed_length(symbol)
+        symbol = add(symbol, n_lanes)
+    sync_warp()
+
+
+@njit(nogil=True, forceinline=True)
+def _decode_stretch(
+    data, base, last_word, bit, bits_left, part, made, staged, literal_table, distance_table, literal_limits, n_literal,
+    distance_limits, n_distance, entries, words, lane, n_lanes,
+):  # fmt: skip
+    """Decode the stretch from ``bit`` on, in parts of ``part`` bits, to ``made``.
+
+    Returns the number of right lanes, the bit behind the last one and how that ended, this lane's number of bytes, the
+    place of its first one in the stretch, and the number of bytes of all.
+    """
+    here, run_up = band(bit, _U(31)), _run_up(part)
+    # The words of the stretch, and three more: a symbol may begin at its last bit.
+    n_words = add(shr(add(run_up, mul(part, n_lanes)), _U(5)), _U(4))
+    stage(data, base, last_word, staged, shr(bit, _U(5)), n_words, lane, n_lanes)
+    start, room = add(here, mul(part, lane)), room_of(lane)
+    begin, end = add(start, run_up), add(room, _U(ROOM))
+    if lane == _U(0):
+        begin, end = start, _U(FIRST_ROOM)
+    limit = least(add(add(start, run_up), part), add(here, bits_left))
+    has_part = begin < limit
+    if not has_part:
+        start = limit
+    entry_bit, exit_bit, n_made, outcome = decode_part(
+        staged, start, begin, limit, room, end, made, literal_table, distance_table,
+        (literal_limits[4], literal_limits[5], literal_limits[6]), n_literal,
+        (distance_limits[4], distance_limits[5], distance_limits[6]), n_distance, entries, words,
+    )  # fmt: skip
+    n_parts = _right_lanes(entry_bit, exit_bit, outcome, has_part, lane, n_lanes)
+    if lane >= n_parts:
+        n_made = _U(0)
+    first, total = _sum_before(n_made, lane, n_lanes)
+    last = sub(n_parts, _U(1))
+    return n_parts, add(bit, sub(shuffle(exit_bit, last), here)), shuffle(outcome, last), n_made, first, total
 
 
 @njit(nogil=True)
 def inflate_warp(
-    data, base, size, output, output_base, capacity, stop, big_endian, literal_table, distance_table, ring, staged,
-    symbols, words, lengths, lane, n_lanes,
+    data, base, size, output, output_base, capacity, stop, big_endian, literal_table, distance_table, made, staged,
+    entries, words, lengths, lane, n_lanes,
 ):  # fmt: skip
     """Inflate the zlib stream of ``size`` bytes from word ``base`` of ``data`` to word ``output_base`` of ``output``.
 
@@ -267,194 +280,99 @@ def inflate_warp(
     """
     last_word = shr(add(size, _U(3)), _U(2))  # one beyond the stream: its slot is longer
     last_bit = shl(size, _U(3))
-    loaded, ahead = _U(0), data[base + _W(least(lane, last_word))]
-    bit = _U(16)
-    loaded, ahead = stage(data, base, last_word, staged, loaded, ahead, bit, lane, n_lanes)
-    status = GOOD
-    header = staged[_U(0)]
+    status, position, bit = GOOD, _U(0), _U(16)
+    header = data[base]
     check = bor(shl(band(header, _U(0xFF)), _U(8)), band(shr(header, _U(8)), _U(0xFF)))
     if band(header, _U(0x208F)) != _U(0x8) or _U(check % _U(31)) != _U(0):
         status = BAD_ZLIB_HEADER
-    position, flushed, section, turn = _U(0), _U(0), _U(0), _U(0)
-    words[add(MARKS, lane)] = _U(0)
+    n_bits, n_bytes = last_bit, capacity  # how many bits make how many bytes, as far as is known
     final, stopped = False, False
     while not final and status == GOOD and not stopped:
-        loaded, ahead = stage(data, base, last_word, staged, loaded, ahead, bit, lane, n_lanes)
-        bits = peek(staged, bit)
+        stage(data, base, last_word, staged, shr(bit, _U(5)), _U(HEADER_WORDS), lane, n_lanes)
+        here = band(bit, _U(31))
+        origin = sub(bit, here)
+        bits = peek(staged, here)
         final = band(bits, _U(1)) != _U(0)
         kind = band(shr(bits, _U(1)), _U(3))
-        bit = add(bit, _U(3))
+        here = add(here, _U(3))
         n_literal, n_distance = _U(288), _U(30)
         decoding = False
-        if bit > last_bit:
+        if add(origin, here) > last_bit:
             status = INPUT_EXHAUSTED
         elif kind == _U(3):
             status = RESERVED_SUB_BLOCK_TYPE
         elif kind == _U(0):
-            bit = band(add(bit, _U(7)), _U(0xFFFFFFF8))
-            bits = peek(staged, bit)
-            bit = add(bit, _U(32))
-            n_bytes = band(bits, _U(0xFFFF))
-            if band(add(n_bytes, shr(bits, _U(16))), _U(0xFFFF)) != _U(0xFFFF):
+            here = band(add(here, _U(7)), _U(0xFFFFFFF8))
+            bits = peek(staged, here)
+            bit = add(add(origin, here), _U(32))
+            many = band(bits, _U(0xFFFF))
+            if band(add(many, shr(bits, _U(16))), _U(0xFFFF)) != _U(0xFFFF):
                 status = STORED_LENGTH_MISMATCH
-            elif add(position, n_bytes) > capacity:
+            elif add(position, many) > capacity:
                 status = OUTPUT_FULL
-            elif add(bit, shl(n_bytes, _U(3))) > last_bit:
+            elif add(bit, shl(many, _U(3))) > last_bit:
                 status = INPUT_EXHAUSTED
             else:
-                position, flushed = copy_stored(
-                    data, base, last_word, bit, n_bytes, output, output_base, ring, flushed, position, lane, n_lanes
-                )
-                bit = add(bit, shl(n_bytes, _U(3)))
-                loaded = shr(bit, _U(5))
-                ahead = data[base + _W(least(add(loaded, lane), last_word))]
+                copy_stored(data, base, shr(bit, _U(3)), many, output, output_base, position, lane, n_lanes)
+                position, bit = add(position, many), add(bit, shl(many, _U(3)))
         elif kind == _U(1):
-            symbol = lane
-            while symbol < _U(318):
-                lengths[symbol] = fixed_length(symbol)
-                symbol = add(symbol, n_lanes)
-            sync_warp()
+            _fixed_lengths(lengths, lane, n_lanes)
             decoding = True
         else:
-            bits = peek(staged, bit)
-            n_literal = add(band(bits, _U(31)), _U(257))
-            n_distance = add(band(shr(bits, _U(5)), _U(31)), _U(1))
-            n_lengths = add(band(shr(bits, _U(10)), _U(15)), _U(4))
-            bit = add(bit, _U(14))
-            if n_literal > _U(286) or n_distance > _U(30):
-                status = TOO_MANY_CODES
-            else:
-                place = lane
-                while place < _U(19):
-                    value = _U(0)
-                    if place < n_lengths:
-                        value = band(peek(staged, add(bit, add(shl(place, _U(1)), place))), _U(7))
-                    lengths[length_code_order(place)] = value
-                    place = add(place, n_lanes)
-                sync_warp()
-                bit = add(bit, add(shl(n_lengths, _U(1)), n_lengths))
-                limits, n_codes, space = build_code(
-                    lengths, _U(0), _U(19), symbols, DISTANCE_SYMBOLS, words, DISTANCE_WORDS, lane, n_lanes
-                )
-                fill_table(
-                    distance_table, _U(LENGTH_CODE_BITS), _U(2), limits, n_codes, symbols, DISTANCE_SYMBOLS, words,
-                    DISTANCE_WORDS, lane, n_lanes,
-                )  # fmt: skip
-                if space != _U(0x8000):
-                    status = BAD_LENGTH_CODE
-                else:
-                    status, loaded, ahead, bit = read_code_lengths(
-                        data, base, last_word, staged, loaded, ahead, bit, add(n_literal, n_distance), distance_table,
-                        lengths, lane, n_lanes,
-                    )  # fmt: skip
-                    if status == GOOD and lengths[_U(256)] == 0:
-                        status = BAD_LITERAL_CODE
-                decoding = status == GOOD
-        if decoding:
-            distance_limits, n_distance_codes, space = build_code(
-                lengths, n_literal, n_distance, symbols, DISTANCE_SYMBOLS, words, DISTANCE_WORDS, lane, n_lanes
+            status, n_literal, n_distance, here = _read_dynamic_header(
+                staged, here, distance_table, entries, words, lengths, lane, n_lanes
             )
-            if kind == _U(2) and not is_code(space, n_distance_codes):
+            decoding = status == GOOD
+        if decoding:
+            bit = add(origin, here)
+            distance_limits, n_distance, space = build_code(
+                DISTANCES, lengths, n_literal, n_distance, entries, DISTANCE_ROW, words, DISTANCE_WORDS, lane, n_lanes
+            )
+            if kind == _U(2) and not is_code(space, n_distance):
                 status, decoding = BAD_DISTANCE_CODE, False
             fill_table(
-                distance_table, _U(DISTANCE_BITS), _U(1), distance_limits, n_distance_codes, symbols, DISTANCE_SYMBOLS,
-                words, DISTANCE_WORDS, lane, n_lanes,
+                distance_table, _U(DISTANCE_BITS), NONE, distance_limits, n_distance, entries, DISTANCE_ROW, words,
+                DISTANCE_WORDS, lane, n_lanes,
             )  # fmt: skip
-            literal_limits, n_literal_codes, space = build_code(
-                lengths, _U(0), n_literal, symbols, _U(0), words, LITERAL_WORDS, lane, n_lanes
+            literal_limits, n_literal, space = build_code(
+                LITERALS, lengths, _U(0), n_literal, entries, _U(0), words, LITERAL_WORDS, lane, n_lanes
             )
-            if kind == _U(2) and status == GOOD and not is_code(space, n_literal_codes):
+            if kind == _U(2) and status == GOOD and not is_code(space, n_literal):
                 status, decoding = BAD_LITERAL_CODE, False
             fill_table(
-                literal_table, _U(LITERAL_BITS), _U(0), literal_limits, n_literal_codes, symbols, _U(0), words,
+                literal_table, _U(LITERAL_BITS), IS_LONG, literal_limits, n_literal, entries, _U(0), words,
                 LITERAL_WORDS, lane, n_lanes,
             )  # fmt: skip
             while decoding:
-                loaded, ahead = stage(data, base, last_word, staged, loaded, ahead, bit, lane, n_lanes)
-                # Two windows, guessed together because the second need not wait for the first.
-                here = add(bit, lane)
-                first, second, third, next_first, next_second, next_third = _windows(staged, here, n_lanes)
-                near, near_value = _guess(first, second, third, band(here, _U(31)), literal_table, distance_table)
-                here = add(here, n_lanes)
-                far, far_value = _guess(
-                    next_first, next_second, next_third, band(here, _U(31)), literal_table, distance_table
-                )
-                near_lane, near_made, near_reached = _eight_on(near, lane, n_lanes)
-                far_lane, far_made, far_reached = _eight_on(far, lane, n_lanes)
-                near_right, near_total, near_made = _follow(near_lane, near_made, near_reached, _U(0), n_lanes)
-                last, end = _last(near, near_right)
-                start = n_lanes  # of the second window, if the first was left in the usual way
-                if band(end, bor(IS_END, IS_LONG)) == _U(0):
-                    start = sub(add(last, band(end, TAKEN)), n_lanes)
-                far_right, far_total, far_made = _follow(far_lane, far_made, far_reached, start, n_lanes)
-                if far_right != _U(0):
-                    last, end = _last(far, far_right)
-                    last = add(last, n_lanes)
-                total = add(near_total, far_total)
-                is_long = near_right == _U(1) and band(end, IS_LONG) != _U(0) and far_right == _U(0)
-                if is_long or total > MOST_PER_STEP:  # the first symbol alone
-                    end, last, near_right, far_right = shuffle(near, _U(0)), _U(0), _U(1), _U(0)
-                    if is_long:
-                        end, value = _decode_long(
-                            staged,
-                            bit,
-                            literal_limits,
-                            n_literal_codes,
-                            distance_limits,
-                            n_distance_codes,
-                            symbols,
-                            words,
-                        )
-                        if lane == _U(0):
-                            near, near_value = end, value
-                    total = band(shr(end, MADE_SHIFT), MADE)
-                    near_total, near_made = total, total
-                # A long code behind the first symbol takes nothing: the next step begins with it.
-                bit = add(bit, add(last, band(end, TAKEN)))
-                at = add(position, total)
-                near_offset, far_offset = sub(near_total, near_made), sub(total, far_made)
-                is_near, is_far = (
-                    band(shr(near_right, lane), _U(1)) != _U(0),
-                    band(shr(far_right, lane), _U(1)) != _U(0),
-                )
-                if band(end, bor(IS_END, IS_BAD)) != _U(0):
+                bits_left = sub(last_bit, bit)
+                part = _part_bits(n_bits, n_bytes, bits_left, n_lanes)
+                n_parts, end, outcome, n_made, first, total = _decode_stretch(
+                    data, base, last_word, bit, bits_left, part, made, staged, literal_table, distance_table,
+                    literal_limits, n_literal, distance_limits, n_distance, entries, words, lane, n_lanes,
+                )  # fmt: skip
+                n_bits, n_bytes, bit = add(sub(end, bit), _U(1)), total, end
+                if outcome == ENDED:
                     decoding = False
-                    if band(end, IS_BAD) != _U(0):
-                        status = NO_SUCH_CODE
-                too_far = is_near and band(near, IS_MATCH) != _U(0) and near_value > add(position, near_offset)
-                too_far = too_far or (is_far and band(far, IS_MATCH) != _U(0) and far_value > add(position, far_offset))
-                if vote_any(too_far):
-                    status = DISTANCE_BEFORE_START
-                if bit > last_bit:
+                elif outcome == FAILED:
+                    status = NO_SUCH_CODE
+                if bit > last_bit or (decoding and bit == last_bit):
                     status = INPUT_EXHAUSTED
-                if at > capacity:
+                if add(position, total) > capacity:
                     status = OUTPUT_FULL
-                if status != GOOD:
-                    decoding = False
-                else:
-                    near = as_symbol(near, near_value, is_near)
-                    far = as_symbol(far, far_value, is_far)
-                    turn = write_bytes(
-                        output, output_base, ring, words, position, total, near, near_offset, far, far_offset, turn,
-                        lane, n_lanes,
-                    )  # fmt: skip
-                    if sub(at, flushed) >= FLUSH:
-                        flushed = flush(output, output_base, ring, flushed, at, lane, n_lanes)
-                    # Every 256 bytes, once the section's header is in the output: is all that anyone wants out?
-                    looks = shr(at, _U(8)) != shr(position, _U(8)) and flushed >= _U(HEADER_BYTES)
-                    if looks and stop != _U(0xFFFFFFFF):
-                        if section == _U(0):
-                            section = _what_to_look_at(output, output_base, stop, big_endian)
-                        if _has_passed(ring, at, section, stop, big_endian):
-                            stopped, decoding = True, False
-                    position = at
+                if status == GOOD:
+                    sync_warp()
+                    is_good = resolve(output, output_base, made, position, n_parts, n_made, first, lane, n_lanes)
+                    if vote_any(not is_good):
+                        status = DISTANCE_BEFORE_START
+                    write_words(output, output_base, made, position, total, lane, n_lanes)
+                    position = add(position, total)
+                    if decoding and stop != _U(0xFFFFFFFF):  # noqa: SIM102
+                        if _has_passed(output, output_base, position, stop, big_endian):
+                            stopped = True
+                decoding = decoding and status == GOOD and not stopped
     end = _U(0)
-    if status == GOOD:
-        flushed = flush(output, output_base, ring, flushed, position, lane, n_lanes)
-        if lane == _U(0) and flushed != position:
-            output[output_base + _W(shr(flushed, _U(2)))] = ring_word(ring, flushed)
-        if not stopped:
-            end = shr(add(bit, _U(7)), _U(3))
-            if add(end, _U(4)) > size:
-                status, end = INPUT_EXHAUSTED, _U(0)
+    if status == GOOD and not stopped:
+        end = shr(add(bit, _U(7)), _U(3))
+        if add(end, _U(4)) > size:
+            status, end = INPUT_EXHAUSTED, _U(0)
     return status, position, end

@@ -3,23 +3,42 @@
 import numpy as np
 from numba import njit
 
-from ..bits import add, band, bor, count_ones, match_any, shl, shr, sub, sync_warp
+from ..bits import (
+    add,
+    ballot,
+    band,
+    bor,
+    count_ones,
+    leading_zeros,
+    match_any,
+    shl,
+    shr,
+    shuffle,
+    sub,
+    sync_warp,
+    vote_any,
+)
 from ..statuses import BAD_LENGTH_REPEAT, GOOD
 from .codes import look_up, low_bits, match_distance, match_length
-from .warp_input import peek, stage
+from .warp_input import peek
 from .warp_layout import (
-    BYTE_SHIFT,
     CURSORS,
     EXTRA_SHIFT,
     FIRST_CODES,
     IS_END,
-    IS_LONG,
     IS_MATCH,
-    LENGTH_SHIFT,
+    MADE,
     MADE_SHIFT,
+    NONE,
+    SYMBOL_SHIFT,
+    TAKEN,
+    VALUE_SHIFT,
 )
 
 _U = np.uint32
+
+# What a code is for.
+LITERALS, DISTANCES, CODE_LENGTHS = _U(0), _U(1), _U(2)
 
 
 @njit(nogil=True)
@@ -62,9 +81,45 @@ def _next_two_limits(words, length, space, offset, lane):
     return bor(lower, shl(upper, _U(16))), space, offset
 
 
+@njit(nogil=True, forceinline=True)
+def _fields(length, made, extra):
+    """The fields that entries of a length and of a code length share."""
+    return bor(bor(add(length, extra), shl(made, MADE_SHIFT)), bor(shl(length, VALUE_SHIFT), shl(extra, EXTRA_SHIFT)))
+
+
+@njit(nogil=True, forceinline=True)
+def _entry(kind, symbol, length):
+    """Entry of a symbol with a code of this length, see ``warp_layout``; NONE for a symbol that must not occur."""
+    if kind == DISTANCES:
+        base, extra = match_distance(symbol, _U(0))
+        entry = bor(bor(shl(base, _U(16)), shl(extra, _U(10))), bor(shl(length, _U(6)), add(length, extra)))
+    elif kind == CODE_LENGTHS:
+        repeats, extra = _U(1), _U(0)
+        if symbol == _U(16):
+            repeats, extra = _U(3), _U(2)
+        elif symbol == _U(17):
+            repeats, extra = _U(3), _U(3)
+        elif symbol == _U(18):
+            repeats, extra = _U(11), _U(7)
+        entry = bor(_fields(length, repeats, extra), shl(symbol, SYMBOL_SHIFT))
+    elif symbol < _U(256):
+        entry = bor(bor(shl(symbol, VALUE_SHIFT), shl(_U(1), MADE_SHIFT)), length)
+    elif symbol == _U(256):
+        entry = bor(IS_END, length)
+    elif symbol > _U(285):
+        entry = NONE
+    else:
+        base, extra = match_length(sub(symbol, _U(257)), _U(0))
+        entry = bor(_fields(length, base, extra), IS_MATCH)
+    return entry
+
+
 @njit(nogil=True)
-def build_code(lengths, first, n_symbols, symbols, symbol_row, words, row, lane, n_lanes):
-    """The warp's canonical code from ``lengths[first : first + n_symbols]``; as ``lane.build_code``, by all lanes."""
+def build_code(kind, lengths, first, n_symbols, entries, entry_row, words, row, lane, n_lanes):
+    """The warp's canonical code from ``lengths[first : first + n_symbols]``, by all lanes.
+
+    Returns the seven registers of limits, the number of symbols with a code, and the code space taken (of 2**15).
+    """
     _count_lengths(lengths, first, n_symbols, words, lane, n_lanes)
     space, offset = _U(0), _U(0)
     limits_1, space, offset = _next_two_limits(words, _U(1), space, offset, lane)
@@ -76,6 +131,10 @@ def build_code(lengths, first, n_symbols, symbols, symbol_row, words, row, lane,
     limits_13, space, offset = _next_two_limits(words, _U(13), space, offset, lane)
     _, space, offset = _next_limit(words, _U(15), space, offset, lane)
     sync_warp()
+    length = lane
+    while length < _U(16):
+        words[add(row, length)] = band(sub(_U(0), words[add(FIRST_CODES, length)]), _U(0xFFFF))
+        length = add(length, n_lanes)
     start = _U(0)
     while start < n_symbols:
         symbol, length = add(start, lane), _U(0)
@@ -83,107 +142,96 @@ def build_code(lengths, first, n_symbols, symbols, symbol_row, words, row, lane,
             length = _U(lengths[add(first, symbol)])
         same = match_any(length)
         rank = count_ones(band(same, sub(shl(_U(1), lane), _U(1))))
-        if start == _U(256):
-            _write_length_words(words, row, lane, n_lanes)
         place = words[add(CURSORS, length)]
         if length != _U(0):
-            symbols[add(symbol_row, add(place, rank))] = band(symbol, _U(0xFF))
+            entries[add(entry_row, add(place, rank))] = _entry(kind, symbol, length)
         sync_warp()
         if length != _U(0) and rank == _U(0):
             words[add(CURSORS, length)] = add(place, count_ones(same))
         sync_warp()
         start = add(start, n_lanes)
-    if n_symbols <= _U(256):
-        _write_length_words(words, row, lane, n_lanes)
     return (limits_1, limits_3, limits_5, limits_7, limits_9, limits_11, limits_13), offset, space
 
 
-@njit(nogil=True, forceinline=True)
-def _write_length_words(words, row, lane, n_lanes):
-    """What decoding needs of each length, when the cursors stand behind the symbols below 256."""
-    length = lane
-    while length < _U(16):
-        base = band(sub(_U(0), words[add(FIRST_CODES, length)]), _U(0xFFFF))
-        words[add(row, length)] = bor(shl(words[add(CURSORS, length)], _U(16)), base)
-        length = add(length, n_lanes)
-    sync_warp()
-
-
-@njit(nogil=True, forceinline=True)
-def _literal_entry(index, first_length_symbol, symbol, length):
-    """Entry of a literal/length symbol; ``symbol`` is less by 256 from ``first_length_symbol`` on."""
-    entry = bor(bor(shl(symbol, BYTE_SHIFT), _U(1 << 6)), length)
-    if index >= first_length_symbol:
-        entry = bor(IS_END, length)
-        if symbol != _U(0):
-            base, extra = match_length(sub(symbol, _U(1)), _U(0))
-            entry = bor(bor(shl(base, MADE_SHIFT), IS_MATCH), add(length, extra))
-            entry = bor(entry, bor(shl(length, LENGTH_SHIFT), shl(extra, EXTRA_SHIFT)))
-            if symbol > _U(29):
-                entry = IS_LONG  # 286 and 287: let the slow way refuse them, if they are meant
-    return entry
-
-
-@njit(nogil=True, forceinline=True)
-def _distance_entry(symbol, length):
-    base, extra = match_distance(symbol, _U(0))
-    return bor(bor(shl(base, _U(16)), shl(extra, _U(10))), bor(shl(length, _U(6)), add(length, extra)))
-
-
 @njit(nogil=True)
-def fill_table(table, table_bits, kind, limits, n_codes, symbols, symbol_row, words, row, lane, n_lanes):
-    """Fill a table: a lane decodes the indices lane, lane + 32, ... ``kind``: 0 literal, 1 distance, 2 length code."""
-    size = shl(_U(1), table_bits)
+def fill_table(table, table_bits, missing, limits, n_codes, entries, entry_row, words, row, lane, n_lanes):
+    """Fill a table: a lane decodes the indices lane, lane + 32, ... ``missing`` stands for longer codes, and none."""
     bits = lane
-    while bits < size:
-        length, index, first_length_symbol = look_up(bits, limits, words, row, _U(0), _U(1))
-        entry = _U(0)
-        if kind == _U(0):
-            entry = IS_LONG
+    while bits < shl(_U(1), table_bits):
+        length, index, _ = look_up(bits, limits, words, row, _U(0), _U(1))
+        entry = missing
         if length <= table_bits and index < n_codes:
-            symbol = _U(symbols[add(symbol_row, index)])
-            if kind == _U(0):
-                entry = _literal_entry(index, first_length_symbol, symbol, length)
-            elif kind == _U(1):
-                entry = _distance_entry(symbol, length)
-            else:
-                entry = bor(shl(symbol, _U(16)), length)
+            entry = entries[add(entry_row, index)]
         table[bits] = entry
         bits = add(bits, n_lanes)
     sync_warp()
 
 
+@njit(nogil=True, forceinline=True)
+def _double(following, made, reached, n_lanes):
+    """From "n symbols on" to "2 n symbols on": lane reached, code lengths made until there, lanes passed."""
+    other = band(following, sub(n_lanes, _U(1)))
+    both = shuffle(bor(shl(following, _U(16)), made), other)
+    passed = shuffle(reached, other)
+    if following < n_lanes:
+        following, made, reached = shr(both, _U(16)), add(made, band(both, _U(0xFFFF))), bor(reached, passed)
+    return following, made, reached
+
+
 @njit(nogil=True)
-def read_code_lengths(
-    data, base, last_word, staged, loaded, ahead, bit, n_symbols, distance_table, lengths, lane, n_lanes
-):  # fmt: skip
-    """Read the code lengths of a dynamic sub-block; ``distance_table`` holds the code for them."""
-    status = GOOD
-    symbol, previous = _U(0), _U(16)
-    while symbol < n_symbols:
-        loaded, ahead = stage(data, base, last_word, staged, loaded, ahead, bit, lane, n_lanes)
-        bits = peek(staged, bit)
-        entry = distance_table[band(bits, _U(127))]
-        length, value, repeats = band(entry, _U(15)), shr(entry, _U(16)), _U(1)
-        bits = shr(bits, length)
-        if value >= _U(16):
-            extra, repeats, kind = _U(2), _U(3), value
-            value = previous
-            if kind != _U(16):
-                value, extra = _U(0), _U(3)
-                if kind == _U(18):
-                    extra, repeats = _U(7), _U(11)
-            repeats = add(repeats, low_bits(bits, extra))
-            length = add(length, extra)
-        if value == _U(16):
-            status, value = BAD_LENGTH_REPEAT, _U(0)
-        bit, previous = add(bit, length), value
-        if add(symbol, repeats) > n_symbols:
-            status, repeats = BAD_LENGTH_REPEAT, sub(n_symbols, symbol)
-        k = lane
-        while k < repeats:
-            lengths[add(symbol, k)] = value
-            k = add(k, n_lanes)
-        symbol = add(symbol, repeats)
+def read_code_lengths(staged, bit, n_symbols, table, lengths, lane, n_lanes):
+    """Read the code lengths of a dynamic sub-block; ``table`` holds the code for them.
+
+    Returns the status and the bit behind them. Every lane guesses: lane i decodes the symbol that would begin i bits
+    further on, and says where the next one would begin. Those that are reached from lane 0 were right. Doubling finds
+    them: who is two symbols on? four? eight?
+    """
+    place = lane
+    while place < n_symbols:
+        lengths[place] = _U(0)
+        place = add(place, n_lanes)
     sync_warp()
-    return status, loaded, ahead, bit
+    status, done, before = GOOD, _U(0), _U(16)  # ``before``: the last code length; 16: there is none yet
+    while done < n_symbols:
+        bits = peek(staged, add(bit, lane))
+        entry = table[band(bits, _U(127))]
+        extra = band(shr(entry, EXTRA_SHIFT), _U(7))
+        repeats = band(shr(entry, MADE_SHIFT), MADE)
+        repeats = add(repeats, low_bits(shr(bits, band(shr(entry, VALUE_SHIFT), _U(15))), extra))
+        symbol, taken = shr(entry, SYMBOL_SHIFT), band(entry, TAKEN)
+        following, made, reached = add(lane, taken), repeats, shl(_U(1), lane)
+        step = _U(1)
+        while step < n_lanes:  # 32 symbols of a bit each are the most
+            following, made, reached = _double(following, made, reached, n_lanes)
+            step = shl(step, _U(1))
+        right, total = shuffle(reached, _U(0)), shuffle(made, _U(0))
+        begin = add(done, sub(total, made))  # of the code lengths that this symbol stands for
+        # Symbols behind the last code length are none.
+        is_right = band(shr(right, lane), _U(1)) != _U(0) and begin < n_symbols
+        right = ballot(is_right)
+        value = symbol
+        if symbol > _U(16):
+            value = _U(0)
+        with_value = ballot(is_right and symbol != _U(16))
+        earlier = band(with_value, sub(shl(_U(1), lane), _U(1)))
+        copied = shuffle(value, band(sub(_U(31), leading_zeros(earlier)), sub(n_lanes, _U(1))))
+        if symbol == _U(16):
+            value = copied
+            if earlier == _U(0):
+                value = before
+        bad = is_right and (value == _U(16) or add(begin, repeats) > n_symbols)
+        if vote_any(bad):
+            status, repeats = BAD_LENGTH_REPEAT, _U(0)
+        if is_right and value != _U(0):
+            k = _U(0)
+            while k < repeats:
+                lengths[add(begin, k)] = value
+                k = add(k, _U(1))
+        last = band(sub(_U(31), leading_zeros(right)), sub(n_lanes, _U(1)))
+        bit = add(bit, shuffle(add(lane, taken), last))
+        before = shuffle(value, last)
+        done = shuffle(add(begin, repeats), last)
+        if status != GOOD:
+            done = n_symbols
+    sync_warp()
+    return status, bit

@@ -1,34 +1,27 @@
-"""The next words of a warp's stream, staged in shared memory ahead of where it is read."""
+"""The next words of a warp's stream, staged in shared memory: all lanes read there, each where it likes."""
 
 import numpy as np
 from numba import njit
 
-from ..bits import add, band, funnel_right, least, shr, sub, sync_warp
-from .warp_layout import STAGED_MASK
+from ..bits import add, band, funnel_right, least, shr, sync_warp
 
 _U = np.uint32
 _W = np.uint64
 
 
 @njit(nogil=True, forceinline=True)
-def stage(data, base, last_word, staged, loaded, ahead, bit, lane, n_lanes):
-    """Keep the eight words from ``bit`` on staged. ``ahead`` was read early, so that nobody waits for it here.
-
-    Returns the number of words staged so far, and this lane's word of the next ones.
-    """
-    while sub(loaded, shr(bit, _U(5))) < _U(8):
-        sync_warp()
-        staged[band(add(loaded, lane), STAGED_MASK)] = ahead
-        loaded = add(loaded, n_lanes)
-        ahead = data[base + _W(least(add(loaded, lane), last_word))]
-        sync_warp()
-    return loaded, ahead
+def stage(data, base, last_word, staged, word, n_words, lane, n_lanes):
+    """Stage ``n_words`` words from number ``word`` of the stream on; beyond its end, the last one over and over."""
+    sync_warp()
+    place = lane
+    while place < n_words:
+        staged[place] = data[base + _W(least(add(word, place), last_word))]
+        place = add(place, n_lanes)
+    sync_warp()
 
 
 @njit(nogil=True, forceinline=True)
 def peek(staged, bit):
-    """The 32 bits from ``bit`` on, the same for all lanes if ``bit`` is."""
+    """The 32 bits from ``bit`` of the staged words on."""
     word = shr(bit, _U(5))
-    low = staged[band(word, STAGED_MASK)]
-    high = staged[band(add(word, _U(1)), STAGED_MASK)]
-    return funnel_right(high, low, band(bit, _U(31)))
+    return funnel_right(staged[add(word, _U(1))], staged[word], band(bit, _U(31)))
