@@ -6,12 +6,13 @@ at once (workqueue), and a loader lives among forked workers and prefetching thr
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import queue
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 PIECES_PER_THREAD = 4  # some pieces take longer than others; this many even it out at little cost
@@ -22,13 +23,85 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+class _Pieces:
+    """The pieces of one ``ThreadTeam.run``: who is free takes the next, mostly also the thread that called.
+
+    So what is little is done before any other thread is awake. Handing a task over takes as long as some pieces: who
+    is woken wakes two more.
+    """
+
+    def __init__(
+        self, function: Callable[..., Any], arguments: tuple[Any, ...], edges: list[int], executor: ThreadPoolExecutor
+    ) -> None:
+        self._function, self._arguments, self._edges, self._executor = function, arguments, edges, executor
+        self._n_pieces = len(edges) - 1
+        self._numbers = itertools.count()
+        self._ended: queue.SimpleQueue[tuple[int, BaseException | None]] = queue.SimpleQueue()
+        self._errors: dict[int, BaseException | None] = {}  # of the pieces that are known to have ended
+
+    def wake_helpers(self, thread: int, n_threads: int) -> None:
+        """Hand the work to those that this thread, of so many, has to wake: thread 0 wakes 1, and 1 wakes 2 and 3."""
+        for other in range(max(1, 2 * thread), min(2 * thread + 2, n_threads)):
+            self._executor.submit(self._help, other, n_threads)
+
+    def run_and_collect(self, done: Callable[[int], None] | None, running: bool) -> None:
+        """Run pieces, and wait for all; call ``done`` in their order; raise the error of the first that has one."""
+        in_order = 0
+        try:
+            while len(self._errors) < self._n_pieces:
+                running = running and self._run_one()
+                while len(self._errors) < self._n_pieces and not (running and self._ended.empty()):
+                    self._collect_one()
+                    while in_order in self._errors and self._errors[in_order] is None:
+                        in_order += 1
+                        if done is not None:
+                            done(self._edges[in_order])
+        except BaseException:
+            self._stop()
+            raise
+        if in_order < self._n_pieces:
+            error = self._errors[in_order]
+            assert error is not None
+            raise error
+
+    def _help(self, thread: int, n_threads: int) -> None:
+        with contextlib.suppress(RuntimeError):  # the team is being closed: who is awake runs all
+            self.wake_helpers(thread, n_threads)
+        while self._run_one():
+            pass
+
+    def _run_one(self) -> bool:
+        """Run the next piece; False if there is none left."""
+        piece = next(self._numbers)
+        if piece >= self._n_pieces:
+            return False
+        try:
+            self._function(self._edges[piece], self._edges[piece + 1], *self._arguments)
+            self._ended.put((piece, None))
+        except BaseException as error:  # noqa: BLE001 - it is raised by whoever collects
+            self._ended.put((piece, error))
+        return True
+
+    def _collect_one(self) -> None:
+        piece, error = self._ended.get()
+        self._errors[piece] = error
+
+    def _stop(self) -> None:
+        """Begin no piece any more, and wait for those under way, which still use the arrays."""
+        n_begun = self._n_pieces
+        while next(self._numbers) < self._n_pieces:
+            n_begun -= 1
+        while len(self._errors) < n_begun:
+            self._collect_one()
+
+
 class ThreadTeam:
     """A fixed number of threads for compiled functions; started when first needed, and again after a fork.
 
     Parameters
     ----------
     n_threads
-        How many; by default as many as the process may use cores.
+        How many, the caller's own included; by default as many as the process may use cores.
 
     Examples
     --------
@@ -68,47 +141,11 @@ class ThreadTeam:
                     done(n_items)
             return
         edges = [n_items * piece // n_pieces for piece in range(n_pieces + 1)]
-        numbers = itertools.count()  # shared: who is free takes the next piece
-        ended: queue.SimpleQueue[tuple[int, BaseException | None]] = queue.SimpleQueue()
-
-        def work() -> None:
-            while (piece := next(numbers)) < n_pieces:
-                try:
-                    function(edges[piece], edges[piece + 1], *arguments)
-                    ended.put((piece, None))
-                except BaseException as error:  # noqa: BLE001 - it is raised by whoever called `run`
-                    ended.put((piece, error))
-
-        executor = self._running_executor()
-        # A task a thread: handing one over takes as long as some pieces.
-        tasks = [executor.submit(work) for _ in range(min(self.n_threads, n_pieces))]
-        try:
-            self._collect(edges, ended, done)
-        except BaseException:
-            for _ in range(n_pieces):  # no piece is begun any more, and those under way still have their arrays
-                next(numbers)
-            wait(tasks)
-            raise
-
-    @staticmethod
-    def _collect(
-        edges: list[int],
-        ended: queue.SimpleQueue[tuple[int, BaseException | None]],
-        done: Callable[[int], None] | None,
-    ) -> None:
-        """Wait for all pieces; call ``done`` in their order; raise the error of the first that has one."""
-        n_pieces, in_order = len(edges) - 1, 0
-        errors: dict[int, BaseException | None] = {}
-        for _ in range(n_pieces):
-            piece, errors[piece] = ended.get()
-            while in_order in errors and errors[in_order] is None:
-                in_order += 1
-                if done is not None:
-                    done(edges[in_order])
-        if in_order < n_pieces:
-            error = errors[in_order]
-            assert error is not None
-            raise error
+        pieces = _Pieces(function, arguments, edges, self._running_executor())
+        # Of many pieces, this thread runs none where it has to tell at once that some have ended.
+        takes_part = done is None or n_pieces <= self.n_threads
+        pieces.wake_helpers(0, min(self.n_threads, n_pieces) + (not takes_part))
+        pieces.run_and_collect(done, takes_part)
 
     def close(self) -> None:
         """End the threads; a later ``run`` starts them again."""

@@ -15,13 +15,14 @@ import numpy.typing as npt
 
 from .errors import ConfigError, WindowError
 from .kernels.planning import (
-    TILE_WINDOWS,
     UNKNOWN_STOP,
     BlockArrays,
+    PairArrays,
     SortedRequest,
+    clip_windows,
     find_runs,
+    group_windows,
     list_blocks,
-    write_pairs,
 )
 from .parallel import ThreadTeam
 from .track_table import TrackTable
@@ -42,7 +43,7 @@ Integers = npt.NDArray[np.int64]
 
 MAX_POSITION = 2**62  # positions further out would overflow the arithmetic below
 MAX_BLOCKS = 2**31 - 1  # block numbers of a plan are int32
-SMALLEST_PIECE = 4_096  # (window, track) pairs: about 0.1 ms, below which a thread costs more than it does
+SMALLEST_PIECE = 1_024  # (window, track) pairs: about 50 us, as much as waking a thread
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,16 +187,19 @@ def request_windows(
         raise ConfigError(
             f"window_size is {window_size}, expected 1 or more", argument="window_size", value=window_size
         )
-    length = checked_length(len(tracks.chromosome_names), chromosome_rows, starts, ends)
-    n_bins = length // window_size
-    chromosome_lengths = tracks.chromosome_lengths[chromosome_rows]
+    clip_starts, clip_ends = np.empty(len(starts), np.int64), np.empty(len(starts), np.int64)
+    if not 0 < len(starts) == len(ends) == len(chromosome_rows) or not clip_windows(
+        chromosome_rows, starts, ends, tracks.chromosome_lengths, min(window_size, MAX_POSITION), MAX_POSITION,
+        clip_starts, clip_ends,
+    ):  # fmt: skip
+        checked_length(len(tracks.chromosome_names), chromosome_rows, starts, ends)  # says what makes no sense
     return WindowRequest(
-        n_bins=n_bins,
+        n_bins=int(ends[0] - starts[0]) // window_size if len(starts) else 0,
         window_size=window_size,
         chromosome_rows=chromosome_rows,
         starts=starts,
-        clip_starts=np.clip(starts, 0, chromosome_lengths),
-        clip_ends=np.clip(starts + n_bins * window_size, 0, chromosome_lengths),
+        clip_starts=clip_starts,
+        clip_ends=clip_ends,
         files=files,
     )
 
@@ -246,10 +250,9 @@ def plan_windows(
 
 def plan_request(tracks: TrackTable, request: WindowRequest, *, team: ThreadTeam | None = None) -> ReadPlan:
     """Find the blocks that a checked request needs; see :func:`plan_windows`."""
-    ordered = _sort_windows(request.chromosome_rows, request.clip_starts, request.clip_ends, request.files)
+    ordered = _sort_windows(request)
     runs, first_block = _find_runs(tracks, ordered, team)
-    blocks = _list_blocks(tracks, ordered, runs, first_block, team)
-    first_blocks, last_blocks, chrom_ids = _write_pairs(tracks, ordered, runs, team)
+    blocks, pairs = _list_blocks(tracks, ordered, runs, first_block, team)
     return ReadPlan(
         n_windows=len(request.starts),
         n_tracks=len(request.files),
@@ -258,9 +261,9 @@ def plan_request(tracks: TrackTable, request: WindowRequest, *, team: ThreadTeam
         window_starts=request.starts,
         clip_starts=request.clip_starts,
         clip_ends=request.clip_ends,
-        chrom_ids=chrom_ids,
-        first_blocks=first_blocks,
-        last_blocks=last_blocks,
+        chrom_ids=pairs.chrom_ids,
+        first_blocks=pairs.first_blocks,
+        last_blocks=pairs.last_blocks,
         block_leaves=blocks.leaves,
         block_tracks=blocks.tracks,
         block_offsets=blocks.offsets,
@@ -269,52 +272,48 @@ def plan_request(tracks: TrackTable, request: WindowRequest, *, team: ThreadTeam
         block_compressed=blocks.compressed,
         block_big_endian=blocks.big_endian,
         block_stops=blocks.stops,
-        block_follows=_follow(first_block),
+        block_follows=blocks.follows,
     )
 
 
-def _follow(first_block: Integers) -> npt.NDArray[np.bool_]:
-    """All blocks but the first of each track: (K,) from where the blocks of each track begin, (T + 1,)."""
-    follows = np.ones(int(first_block[-1]), dtype=np.bool_)
-    follows[first_block[:-1][np.diff(first_block) > 0]] = False
-    return follows
-
-
-def _sort_windows(
-    chromosome_rows: Integers, clip_starts: Integers, clip_ends: Integers, files: Integers
-) -> SortedRequest:
+def _sort_windows(request: WindowRequest) -> SortedRequest:
+    """The windows by chromosome and start."""
     # Both ends of equally long windows grow with the start, clipped or not, so their sum sorts by both.
-    order = np.argsort((chromosome_rows << 34) + clip_starts + clip_ends)
-    rows = chromosome_rows[order]
-    is_first = np.ones(len(rows), dtype=np.bool_)
-    np.not_equal(rows[1:], rows[:-1], out=is_first[1:])
-    first_window = np.flatnonzero(is_first)
+    order = np.argsort((request.chromosome_rows << 34) + request.clip_starts + request.clip_ends)
+    n_windows = len(order)
+    clip_starts, clip_ends = np.empty(n_windows, np.int64), np.empty(n_windows, np.int64)
+    first_window, group_rows = np.empty(n_windows + 1, np.int64), np.empty(n_windows, np.int64)
+    n_groups = group_windows(
+        order, request.chromosome_rows, request.clip_starts, request.clip_ends, clip_starts, clip_ends, first_window,
+        group_rows,
+    )  # fmt: skip
     return SortedRequest(
         order=order,
-        clip_starts=clip_starts[order],
-        clip_ends=clip_ends[order],
-        first_window=np.append(first_window, len(rows)),
-        group_rows=rows[first_window],
-        files=files,
+        clip_starts=clip_starts,
+        clip_ends=clip_ends,
+        first_window=first_window[: n_groups + 1],
+        group_rows=group_rows[:n_groups],
+        files=request.files,
     )
 
 
-def _run(team: ThreadTeam | None, function: Callable[..., None], n_items: int, pairs: int, *arguments: Any) -> None:
-    """Call a function on a range of items, in pieces of enough (window, track) pairs where there is a team."""
+def _run(team: ThreadTeam | None, function: Callable[..., None], request: SortedRequest, *arguments: Any) -> None:
+    """Call a function on the range of tracks, in pieces of enough (window, track) pairs where there is a team."""
+    n_tracks, n_windows = len(request.files), len(request.order)
     if team is None:
-        function(0, n_items, *arguments)
+        function(0, n_tracks, *arguments)
     else:
-        team.run(function, n_items, *arguments, smallest=-(-SMALLEST_PIECE // max(1, pairs)))
+        team.run(function, n_tracks, *arguments, smallest=-(-SMALLEST_PIECE // max(1, n_windows)))
 
 
 def _find_runs(
     tracks: TrackTable, request: SortedRequest, team: ThreadTeam | None
 ) -> tuple[npt.NDArray[np.int32], Integers]:
-    """Runs of leaves, (2, T, S), and where the blocks of each track begin, (T + 1,)."""
+    """Runs of each track's own blocks, (3, T, S), and where the blocks of each track begin, (T + 1,)."""
     n_tracks, n_windows = len(request.files), len(request.order)
-    runs = np.empty((2, n_tracks, n_windows), dtype=np.int32)
+    runs = np.empty((3, n_tracks, n_windows), dtype=np.int32)
     first_block = np.zeros(n_tracks + 1, dtype=np.int64)
-    _run(team, find_runs, n_tracks, n_windows, tracks.leaves, request, runs, first_block[1:])
+    _run(team, find_runs, request, tracks.leaves, request, runs, first_block[1:])
     np.cumsum(first_block, out=first_block)
     if first_block[-1] > MAX_BLOCKS:
         message = f"The windows need {first_block[-1]} blocks, more than {MAX_BLOCKS}: ask for fewer windows or tracks"
@@ -328,9 +327,9 @@ def _list_blocks(
     runs: npt.NDArray[np.int32],
     first_block: Integers,
     team: ThreadTeam | None,
-) -> BlockArrays:
-    """The unique blocks; the runs of leaves become runs of blocks."""
-    n_blocks = int(first_block[-1])
+) -> tuple[BlockArrays, PairArrays]:
+    """The blocks, track by track, and what each (window, track) needs of them."""
+    n_blocks, shape = int(first_block[-1]), (len(request.order), len(request.files))
     blocks = BlockArrays(
         leaves=np.empty(n_blocks, dtype=np.int64),
         tracks=np.empty(n_blocks, dtype=np.int32),
@@ -340,21 +339,15 @@ def _list_blocks(
         compressed=np.empty(n_blocks, dtype=np.bool_),
         big_endian=np.empty(n_blocks, dtype=np.bool_),
         stops=np.empty(n_blocks, dtype=np.int64),
+        follows=np.empty(n_blocks, dtype=np.bool_),
     )
-    n_tracks, n_windows = len(request.files), len(request.order)
-    _run(team, list_blocks, n_tracks, n_windows, tracks.leaves, request, first_block, runs, blocks)
-    return blocks
-
-
-def _write_pairs(
-    tracks: TrackTable, request: SortedRequest, runs: npt.NDArray[np.int32], team: ThreadTeam | None
-) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.uint32]]:
-    """The runs of blocks, and the file's chromosome, of each (window, track), (S, T)."""
-    shape = (len(request.order), len(request.files))
-    pairs = (np.empty(shape, dtype=np.int32), np.empty(shape, dtype=np.int32), np.empty(shape, dtype=np.uint32))
-    n_tiles = -(-shape[0] // TILE_WINDOWS)
-    _run(team, write_pairs, n_tiles, TILE_WINDOWS * shape[1], request, runs, tracks.chrom_ids, *pairs)
-    return pairs
+    pairs = PairArrays(
+        first_blocks=np.empty(shape, dtype=np.int32),
+        last_blocks=np.empty(shape, dtype=np.int32),
+        chrom_ids=np.empty(shape, dtype=np.uint32),
+    )
+    _run(team, list_blocks, request, tracks.leaves, request, first_block, runs, tracks.chrom_ids, blocks, pairs)
+    return blocks, pairs
 
 
 def _checked_files(tracks: TrackTable, track_indices: Integers | None) -> Integers:

@@ -35,8 +35,9 @@ def test_pieces_run_on_as_many_threads_as_there_are() -> None:
         names.add(threading.current_thread().name)
 
     ThreadTeam(2).run(piece, 8)
-    assert len(names) == 2
-    assert all(name.startswith("bigwig_numba") for name in names)
+    helper, own = sorted(names, key=lambda name: not name.startswith("bigwig_numba"))
+    assert helper.startswith("bigwig_numba")
+    assert own == threading.current_thread().name
 
 
 @pytest.mark.parametrize("n_threads", [1, 2])
@@ -53,6 +54,41 @@ def test_the_first_error_is_raised_after_all_pieces_ran(n_threads: int) -> None:
         team.run(piece, 8)
     assert done.all()
     team.run(lambda first, last: None, 8)
+
+
+def test_after_an_error_of_the_caller_no_piece_runs_any_more() -> None:
+    running: list[int] = []
+
+    def piece(first: int, last: int) -> None:
+        running.append(first)
+        running.remove(first)
+
+    def done(last: int) -> None:
+        raise KeyError(last)
+
+    team = ThreadTeam(3)
+    for _ in range(20):
+        with pytest.raises(KeyError, match="1"):
+            team.run(piece, 12, done=done)
+        assert running == []
+    team.close()
+
+
+@pytest.mark.parametrize("n_items", [3, 100])
+def test_what_has_ended_is_told_in_order_and_at_last_all(n_items: int) -> None:
+    team, ended, told = ThreadTeam(3), np.zeros(n_items, np.bool_), []
+
+    def piece(first: int, last: int) -> None:
+        ended[first:last] = True
+
+    def done(last: int) -> None:
+        assert ended[:last].all()
+        told.append(last)
+
+    team.run(piece, n_items, done=done)
+    team.close()
+    assert told == sorted(set(told))
+    assert told[-1] == n_items
 
 
 def test_a_closed_team_starts_again() -> None:

@@ -127,7 +127,7 @@ def test_a_batch_from_a_store_that_exceeds_the_working_set(working_set: int, cor
         open_collection(paths, device="cpu") as plain,
         open_collection(paths, device="cuda", store="device") as kept,
     ):
-        kept._engine.working_set = working_set  # type: ignore[attr-defined]
+        kept._tracks.engine.working_set = working_set  # type: ignore[attr-defined]
         assert_same_bits(batch_of(kept, windows), batch_of(plain, windows))
 
 

@@ -18,11 +18,11 @@ from ..kernels import launch, launch_checksums
 from ..kernels.statistics import Statistic
 from ..kernels.swapping import InflateKernel, ReduceKernel
 from ..parallel import ThreadTeam
-from ..plan import ReadPlan, TrackTable, WindowRequest, plan_request
+from ..plan import ReadPlan, TrackTable, WindowRequest
 from ..storage import ByteSource
 from .check import check_output, raise_for_statuses
 from .cpu import CpuEngine
-from .device_batch import NEVER_STOP, DeviceBatch, batch_of_plan
+from .device_batch import NEVER_STOP, DeviceBatch
 from .inflating import GpuInflater
 from .keeping import BlockKeeper
 from .launcher import KernelLauncher
@@ -39,13 +39,13 @@ logger = logging.getLogger(__name__)
 
 THREADS = 256  # per CUDA block, for kernels that share nothing
 WANTED_THREADS = 1 << 19  # enough to fill any GPU; what is beyond goes into more bins a thread
-MOST_BINS_PER_THREAD = 64  # which share the search for their first item
-MOST_BASES_PER_THREAD = 1_024  # wide bins have many items each
+MOST_BINS_PER_THREAD = 256  # which share the search for their first item
+MOST_BASES_PER_THREAD = 4_096  # wide bins have many items each
 WORKING_SET = 1 << 32  # bytes of inflated blocks at a time; a batch that needs more is made in parts
 FEW_PAIRS = 1_024  # (window, track) pairs that the host plans while the GPU would wait for its first answer
-TINY_PAIRS = 16  # (window, track) pairs: of so few, the blocks are counted
-TINY_BLOCKS = 8  # one core inflates so many while the GPU would still be starting
-TINY_VALUES = 1 << 16
+TINY_PAIRS = 16  # (window, track) pairs that one core makes while the GPU would still be starting,
+TINY_BLOCKS = 8  # if they need no more blocks than these
+TINY_VALUES = 1 << 16  # and have no more values
 
 
 @functools.lru_cache(maxsize=64)
@@ -182,7 +182,9 @@ class CudaEngine:
             What became of each block, see ``kernels.launch``, on the device.
         """
         words = cupy.empty(max(1, batch.n_words), np.uint32)
-        results = cupy.zeros((launch.RESULT_ROWS, max(1, batch.n_blocks)), np.int32)
+        # Kernels of one's own write but some of the rows.
+        new = cupy.empty if self.inflater.kernel.is_builtin else cupy.zeros
+        results = new((launch.RESULT_ROWS, max(1, batch.n_blocks)), np.int32)
         if batch.n_blocks:
             if self.verify:
                 batch.table[launch.STOP] = NEVER_STOP  # a checksum is that of all bytes
@@ -220,11 +222,9 @@ class CudaEngine:
     def _make(self, request: WindowRequest, job: Job, corner: Corner) -> None:
         """Make the values of a request, whose first window and track stand at this corner of the output."""
         n_windows, _, n_tracks = request.shape
-        if n_windows * n_tracks <= TINY_PAIRS and self._make_on_host(request, job, corner):
-            return
-        planner = None if self.keeper is None else self.keeper.planner()
-        if self.keeper is None or planner is None or n_windows * n_tracks <= FEW_PAIRS:
-            self._make_of_host_plan(request, job, corner, None if planner is None else planner.blocks)
+        planner = self.keeper.planner() if self.keeper is not None and n_windows * n_tracks > FEW_PAIRS else None
+        if self.keeper is None or planner is None:
+            self._make_of_host_plan(request, job, corner)
             return
         with ExitStack() as stack:
             with self.clock.measure("plan"):
@@ -238,40 +238,42 @@ class CudaEngine:
         for half, first in _halves(request):
             self._make(half, job, Corner(corner.window + first.window, corner.track + first.track))
 
-    def _make_of_host_plan(self, request: WindowRequest, job: Job, corner: Corner, kept: ResidentBlocks | None) -> None:
+    def _make_of_host_plan(self, request: WindowRequest, job: Job, corner: Corner) -> None:
         parts = parts_of_request(job.tracks, request, most_bytes=self.working_set, team=self.team)
         while True:
             with self.clock.measure("plan"):
                 part = next(parts, None)
             if part is None:
                 return
+            if self._is_tiny(part.plan, job):
+                # Done on the host before the GPU would have started.
+                job.out.set(self._cpu.run(part.plan, job.sources, job.reduction))
+                return
+            planner = None if self.keeper is None else self.keeper.planner()
             first = Corner(corner.window + part.first_window, corner.track + part.first_track)
-            self._run_plan(part.plan, job, first, kept)
+            self._run_plan(part.plan, job, first, None if planner is None else planner.blocks)
 
-    def _make_on_host(self, request: WindowRequest, job: Job, corner: Corner) -> bool:
-        """Make a tiny batch on the CPU, which is done before the GPU would have started; False if it is not tiny."""
-        if not self._has_builtin_kernels or job.out.size > TINY_VALUES or corner != Corner(0, 0):
-            return False
-        plan = plan_request(job.tracks, request)
-        if plan.n_blocks > TINY_BLOCKS:
-            return False
-        job.out.set(self._cpu.run(plan, job.sources, job.reduction))
-        return True
+    def _is_tiny(self, plan: ReadPlan, job: Job) -> bool:
+        """Whether a plan is the whole batch, and so little that one core makes it sooner."""
+        return (
+            plan.n_windows * plan.n_tracks <= TINY_PAIRS
+            and plan.n_blocks <= TINY_BLOCKS
+            and job.out.size <= TINY_VALUES
+            and (plan.n_windows, plan.n_tracks) == (job.out.shape[0], job.out.shape[2])
+            and self._has_builtin_kernels
+        )
 
     def _run_plan(self, plan: ReadPlan, job: Job, corner: Corner, kept: ResidentBlocks | None = None) -> None:
         """Make a plan of the host's, of blocks that are kept, if all are, or else are fetched for it."""
         with ExitStack() as stack:
             marks = _Marks()
             scales = job.reduction.scales[corner.track : corner.track + plan.n_tracks]
-            words = None if kept is None else kept.words[plan.block_leaves]
-            if kept is None or words is None or (words < 0).any():
-                data, words = self.supply.fetch(plan, job.sources, stack)
-                batch = batch_of_plan(plan, words, scales, self.pinned, stack)
+            if kept is not None and (kept.words[plan.block_leaves] >= 0).all():
+                data, batch = self.supply.reach_batch(kept, plan, scales, stack)
+            else:
+                data, batch = self.supply.fetch_batch(plan, scales, job.sources, stack)
                 if self.keeper is not None:
                     self.keeper.count_streamed(int(plan.block_sizes.sum()))
-            else:
-                batch = batch_of_plan(plan, words, scales, self.pinned, stack)
-                data = self.supply.reach(kept, batch)
             self._compute(data, batch, job, corner, marks)
 
     def _compute(self, data: Any, batch: DeviceBatch, job: Job, corner: Corner, marks: _Marks) -> None:
@@ -282,9 +284,10 @@ class CudaEngine:
         self._reduce(batch, words, results, job, corner)
         marks.set("reduce")
         # The batch is handed over: the one place that waits for the GPU.
-        statuses = results[launch.STATUS, : batch.n_blocks].get()
-        marks.count(self.clock)
-        raise_for_statuses(statuses, batch, job.sources)
+        with self.pinned.lend(results.shape[1] * results.itemsize) as buffer:
+            statuses = results[launch.STATUS].get(out=buffer.view(np.int32))
+            marks.count(self.clock)
+            raise_for_statuses(statuses[: batch.n_blocks], batch, job.sources)
 
     def _reduce(self, batch: DeviceBatch, words: Any, results: Any, job: Job, corner: Corner) -> None:
         reduction, out = job.reduction, job.out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -12,14 +13,20 @@ import numpy as np
 import numpy.typing as npt
 
 from ..kernels import launch
+from ..kernels.tables import NEVER_STOP, fill_table
 from ..plan import BlockPlace, ReadPlan
 from .buffers import BufferPool
 from .schedule import blocks_by_warp, longest_first
 
-__all__ = ["DeviceBatch", "batch_of_plan", "upload"]
+__all__ = [
+    "NEVER_STOP", "SORTED_FROM", "DeviceBatch", "Layout", "Transfer", "batch_of_plan", "fill_batch", "layout_of_plan",
+    "upload",
+]  # fmt: skip
 
-NEVER_STOP = 0xFFFFFFFF
-ALIGNMENT = 64  # bytes, of the arrays in one upload
+ALIGNMENT = 64  # bytes, of the arrays in one transfer
+SORTED_FROM = 2_048  # blocks; fewer inflate all at once, in whatever order
+
+Layout = list[tuple[tuple[int, ...], type[np.generic]]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,6 +72,46 @@ class DeviceBatch:
     is_complete: bool = True
 
 
+class Transfer:
+    """Arrays that are filled in pinned memory and go to the device side by side, by one copy or a few.
+
+    Parameters
+    ----------
+    layout
+        Shape and type of each.
+    pinned, stack
+        The pool, whose buffer is lent until the stack closes; by then the copies must have ended.
+
+    Attributes
+    ----------
+    host, device
+        The arrays, and what they will be on the device.
+    starts
+        Where each begins, in bytes, and where the last one ends.
+    n_sent
+        Bytes that have been sent.
+    """
+
+    def __init__(self, layout: Layout, pinned: BufferPool, stack: ExitStack) -> None:
+        starts = [0]
+        for shape, dtype in layout:
+            n_bytes = math.prod(shape) * np.dtype(dtype).itemsize
+            starts.append(starts[-1] + -(-n_bytes // ALIGNMENT) * ALIGNMENT)
+        self.starts, self.n_sent = starts, 0
+        self._buffer = stack.enter_context(pinned.lend(starts[-1]))
+        self._memory = cupy.empty(max(1, starts[-1]), np.uint8)
+        places = list(zip(layout, starts, strict=False))
+        self.host = [np.ndarray(shape, dtype, self._buffer, start) for (shape, dtype), start in places]
+        self.device = [cupy.ndarray(shape, dtype, self._memory.data + start) for (shape, dtype), start in places]
+
+    def send(self, end: int | None = None) -> None:
+        """Copy what has not been copied yet, to the end or so many bytes; nothing is waited for."""
+        first, last = self.n_sent, self.starts[-1] if end is None else end
+        if last > first:
+            self._memory[first:last].set(self._buffer[first:last])
+            self.n_sent = last
+
+
 def batch_of_plan(
     plan: ReadPlan,
     source_words: npt.NDArray[np.int64],
@@ -83,28 +130,44 @@ def batch_of_plan(
     scales
         (T,) float32, of the plan's tracks.
     pinned, stack
-        Buffers to copy through, which are lent until the stack closes; by then the copies must have ended.
+        As for ``Transfer``.
     """
-    room = (plan.block_capacities + 3) // 4 + launch.SLACK_WORDS
-    ends = np.cumsum(room)
-    table = np.zeros((launch.TABLE_ROWS, max(1, plan.n_blocks)), np.int64)
-    if plan.n_blocks:
-        table[launch.SOURCE_WORD] = source_words
-        table[launch.SIZE] = plan.block_sizes
-        table[launch.CAPACITY] = plan.block_capacities
-        table[launch.STOP] = np.minimum(plan.block_stops, NEVER_STOP)
-        table[launch.COMPRESSED] = plan.block_compressed
-        table[launch.BIG_ENDIAN] = plan.block_big_endian
-        table[launch.BASE] = ends - room
-        table[launch.FOLLOWS] = plan.block_follows
+    transfer = Transfer(layout_of_plan(plan, scales), pinned, stack)
+    batch = fill_batch(transfer, plan, source_words, scales)
+    transfer.send()
+    return batch
+
+
+def layout_of_plan(plan: ReadPlan, scales: npt.NDArray[np.float32]) -> Layout:
+    """The arrays of a plan that go to the device."""
+    shape = plan.first_blocks.shape
+    return [
+        ((launch.TABLE_ROWS, max(1, plan.n_blocks)), np.int64),
+        ((3, *shape), np.int32),
+        ((3, shape[0]), np.int64),
+        (scales.shape, np.float32),
+    ]
+
+
+def fill_batch(
+    transfer: Transfer, plan: ReadPlan, source_words: npt.NDArray[np.int64], scales: npt.NDArray[np.float32]
+) -> DeviceBatch:
+    """Write a plan to the last arrays of a transfer, which are those of ``layout_of_plan``; they are yet to be sent."""
+    table, runs, windows, device_scales = transfer.host[-4:]
+    on_device = transfer.device[-4:]
+    n_words = fill_table(
+        table, source_words, plan.block_sizes, plan.block_capacities, plan.block_stops, plan.block_compressed,
+        plan.block_big_endian, plan.block_follows,
+    )  # fmt: skip
+    if plan.n_blocks > SORTED_FROM:
         table[launch.ORDER] = longest_first(plan.block_sizes)
-    runs = np.stack([plan.first_blocks, plan.last_blocks, plan.chrom_ids.view(np.int32)])
-    windows = np.stack([plan.window_starts, plan.clip_starts, plan.clip_ends])
-    on_device = upload([table, runs, windows, scales], pinned, stack)
+    runs[0], runs[1], runs[2] = plan.first_blocks, plan.last_blocks, plan.chrom_ids.view(np.int32)
+    windows[0], windows[1], windows[2] = plan.window_starts, plan.clip_starts, plan.clip_ends
+    device_scales[:] = scales
     return DeviceBatch(
         n_blocks=plan.n_blocks,
         table=on_device[0],
-        n_words=int(ends[-1]) if plan.n_blocks else 0,
+        n_words=n_words,
         n_by_warp=blocks_by_warp(plan.block_sizes),
         runs=on_device[1],
         windows=on_device[2],
@@ -116,13 +179,8 @@ def batch_of_plan(
 
 def upload(arrays: Sequence[npt.NDArray[Any]], pinned: BufferPool, stack: ExitStack) -> list[Any]:
     """Copies of small arrays on the device, by one transfer that is not waited for."""
-    starts = np.concatenate(([0], np.cumsum([-(-array.nbytes // ALIGNMENT) * ALIGNMENT for array in arrays])))
-    buffer = stack.enter_context(pinned.lend(int(starts[-1])))
-    for start, array in zip(starts.tolist(), arrays, strict=False):
-        buffer[start : start + array.nbytes] = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
-    copy = cupy.empty(int(starts[-1]), np.uint8)
-    copy.set(buffer)
-    return [
-        copy[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
-        for start, array in zip(starts.tolist(), arrays, strict=False)
-    ]
+    transfer = Transfer([(array.shape, array.dtype.type) for array in arrays], pinned, stack)
+    for target, array in zip(transfer.host, arrays, strict=True):
+        target[...] = array
+    transfer.send()
+    return transfer.device

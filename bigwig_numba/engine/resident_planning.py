@@ -12,7 +12,7 @@ import numpy.typing as npt
 from ..kernels import launch, resident
 from ..plan import BlockPlace, TrackTable, WindowRequest
 from .buffers import BufferPool
-from .device_batch import DeviceBatch, upload
+from .device_batch import SORTED_FROM, DeviceBatch, Layout, Transfer
 from .launcher import KernelLauncher
 from .resident import NOT_HELD, ResidentBlocks
 from .schedule import LONG, MOST_BLOCKS_BY_WARP, MOST_LONG_BLOCKS
@@ -20,7 +20,6 @@ from .schedule import LONG, MOST_BLOCKS_BY_WARP, MOST_LONG_BLOCKS
 __all__ = ["ResidentPlanner"]
 
 THREADS = 256
-SORTED_FROM = 2_048  # blocks; fewer inflate all at once, in whatever order
 
 
 class ResidentPlanner:
@@ -70,8 +69,13 @@ class ResidentPlanner:
             As for ``device_batch.upload``.
         """
         n_windows, n_tracks = len(request.starts), len(request.files)
-        positions = np.stack([request.chromosome_rows, request.starts, request.clip_starts, request.clip_ends])
-        queries, files, device_scales = upload([positions, request.files, scales], pinned, stack)
+        layout: Layout = [((4, n_windows), np.int64), ((n_tracks,), np.int64), ((n_tracks,), np.float32)]
+        transfer = Transfer(layout, pinned, stack)
+        positions, transfer.host[1][:], transfer.host[2][:] = transfer.host[0], request.files, scales
+        positions[resident.ROW], positions[resident.START] = request.chromosome_rows, request.starts
+        positions[resident.CLIP_START], positions[resident.CLIP_END] = request.clip_starts, request.clip_ends
+        transfer.send()
+        queries, files, device_scales = transfer.device
         marks = cupy.zeros((3, self.n_leaves + 1), np.uint32)
         runs = cupy.empty((3, n_windows, n_tracks), np.int32)
         pairs = _groups(n_windows * n_tracks)
@@ -79,10 +83,10 @@ class ResidentPlanner:
             resident.find_leaves, pairs, THREADS, self._leaves, self._first_leaf, self._chromosomes, files, queries,
             marks, runs, name="find_leaves",
         )  # fmt: skip
-        numbers = cupy.cumsum(marks[resident.NEEDED], dtype=np.int32)
-        n_blocks, with_mark = (int(number) for number in numbers[-2:].get()) if self.n_leaves else (0, 0)
-        table, keys, block_leaves = self._list_blocks(marks, numbers, n_blocks)
+        numbers = cupy.cumsum(marks[resident.NEEDED].view(np.int32), dtype=np.int32)
         self.launcher.launch(resident.number_runs, pairs, THREADS, numbers, runs, name="number_runs")
+        n_blocks, with_mark = numbers[-2:].get().tolist() if self.n_leaves else (0, 0)  # waits for the GPU
+        table, keys, block_leaves = self._list_blocks(marks, numbers, n_blocks)
         return DeviceBatch(
             n_blocks=n_blocks,
             table=table,

@@ -28,6 +28,8 @@ class SourceTable(Sequence[ByteSource]):
         (T,) int64, bytes of each file.
     mapped
         (T,) bool, whether the file is mapped into memory.
+    is_mapped
+        Whether all files are.
     addresses
         (T,) uint64, where in memory; 0 if it is not.
     """
@@ -37,6 +39,7 @@ class SourceTable(Sequence[ByteSource]):
         self._memories = [source.memory for source in self._sources]
         self.sizes = np.array([source.size for source in self._sources], dtype=np.int64)
         self.mapped = np.array([memory is not None for memory in self._memories], dtype=np.bool_)
+        self.is_mapped = bool(self.mapped.all())
         self.addresses = np.array(
             [0 if memory is None else memory.ctypes.data for memory in self._memories], dtype=np.uint64
         )

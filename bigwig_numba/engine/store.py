@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import FormatError
-from ..kernels.gather import copy_blocks
+from ..kernels.gather import ALIGNMENT, PADDING, copy_blocks, locate_blocks
 from ..parallel import ThreadTeam
 from ..plan import ReadPlan, TrackTable
 from ..storage import ByteSource
@@ -26,8 +26,6 @@ from .sources import SourceTable
 
 __all__ = ["BlockRanges", "CompressedBlocks", "fetch_blocks", "slot_sizes"]
 
-ALIGNMENT = 16  # bytes; decoders load words of up to 16
-PADDING = 32  # zero bytes after a block, at least: what the CPU's decoder may read ahead
 SMALLEST_PIECE = 64  # blocks: new pages of a file take about a microsecond each, a thread some tens of them
 LARGE_PIECE = 256  # of more blocks than one such piece a thread, pieces are worth a transfer each
 
@@ -121,14 +119,16 @@ def fetch_blocks(
         A file cannot be read, or is closed.
     """
     table = sources if isinstance(sources, SourceTable) else SourceTable(sources)
-    _check_ranges(plan, table)
-    slots = slot_sizes(plan.block_sizes)
-    ends = np.cumsum(slots)
-    blocks = CompressedBlocks(
-        data=allocate(int(ends[-1]) if plan.n_blocks else 0, np.uint8), offsets=ends - slots, sizes=plan.block_sizes
+    offsets, ends = np.empty((2, plan.n_blocks), np.int64)
+    addresses = np.empty(plan.n_blocks, np.uint64)
+    outside = locate_blocks(
+        plan.block_tracks, plan.block_offsets, plan.block_sizes, table.sizes, table.addresses, offsets, ends, addresses
     )
-    addresses = table.addresses[plan.block_tracks] + plan.block_offsets.astype(np.uint64)
-    held = read_unmapped(plan, table, addresses)
+    if outside < plan.n_blocks:
+        raise _outside(plan, table, outside)
+    data = allocate(int(ends[-1]) if plan.n_blocks else 0, np.uint8)
+    blocks = CompressedBlocks(data=data, offsets=offsets, sizes=plan.block_sizes)
+    held = [] if table.is_mapped else read_unmapped(plan, table, addresses)
     arguments = (blocks.data, blocks.offsets, blocks.sizes, ends, addresses)
 
     def report(last: int) -> None:
@@ -145,20 +145,13 @@ def fetch_blocks(
     return blocks
 
 
-def _check_ranges(plan: ReadPlan | BlockRanges, table: SourceTable) -> None:
-    """Raise for the first block that lies outside its file: what is copied by address must be there."""
-    # Compared without adding up, as offset + size of a damaged index may overflow.
-    sizes = table.sizes[plan.block_tracks]
-    outside = np.flatnonzero(
-        (plan.block_offsets < 0) | (plan.block_sizes < 0) | (plan.block_offsets > sizes - plan.block_sizes)
+def _outside(plan: ReadPlan | BlockRanges, table: SourceTable, block: int) -> FormatError:
+    """The error of a block that lies outside its file: what is copied by address must be there."""
+    source = table[int(plan.block_tracks[block])]
+    offset, size = int(plan.block_offsets[block]), int(plan.block_sizes[block])
+    return FormatError(
+        f"{source.url}: block {block} of the batch, {size:,} bytes at byte {offset:,}, lies outside the file of "
+        f"{source.size:,} bytes; the file is cut off or its index is damaged. Fetch it again.",
+        url=source.url,
+        offset=offset,
     )
-    if len(outside):
-        block = int(outside[0])
-        source = table[int(plan.block_tracks[block])]
-        offset, size = int(plan.block_offsets[block]), int(plan.block_sizes[block])
-        raise FormatError(
-            f"{source.url}: block {block} of the batch, {size:,} bytes at byte {offset:,}, lies outside the file of "
-            f"{source.size:,} bytes; the file is cut off or its index is damaged. Fetch it again.",
-            url=source.url,
-            offset=offset,
-        )

@@ -15,7 +15,7 @@ from ..parallel import ThreadTeam
 from ..plan import ReadPlan
 from ..storage import ByteSource
 from .buffers import BufferPool
-from .device_batch import DeviceBatch, upload
+from .device_batch import DeviceBatch, Layout, Transfer, batch_of_plan, fill_batch, layout_of_plan, upload
 from .keeping import BlockKeeper
 from .launcher import KernelLauncher
 from .resident import ResidentBlocks
@@ -60,19 +60,34 @@ class BlockSupply:
             Where each block begins in it, on the host.
         """
         with self._clock.measure("fetch"):
-            n_bytes = int(slot_sizes(plan.block_sizes).sum())
-            buffer = stack.enter_context(self._pinned.lend(n_bytes))
-            data = cupy.empty(max(1, n_bytes // 4), np.uint32)
-            words, copied = buffer.view(np.uint32), 0
+            transfer, words = self._gather(plan, sources, [], stack)
+            transfer.send()
+        return transfer.device[0], words
 
-            def copy(filled: int) -> None:
-                nonlocal copied
-                if filled - copied >= COPY_BYTES or filled == n_bytes:
-                    data[copied // 4 : filled // 4].set(words[copied // 4 : filled // 4])
-                    copied = filled
+    def fetch_batch(
+        self, plan: ReadPlan, scales: npt.NDArray[np.float32], sources: Sequence[ByteSource], stack: ExitStack
+    ) -> tuple[Any, DeviceBatch]:
+        """``fetch`` and ``batch_of_plan`` in one, and, of few blocks, in one transfer."""
+        with self._clock.measure("fetch"):
+            transfer, words = self._gather(plan, sources, layout_of_plan(plan, scales), stack)
+            batch = fill_batch(transfer, plan, words, scales)
+            transfer.send()
+        return transfer.device[0], batch
 
-            blocks = fetch_blocks(plan, sources, allocate=lambda *_: buffer, team=self._team, done=copy)
-        return data, blocks.offsets // 4
+    def _gather(
+        self, plan: ReadPlan | BlockRanges, sources: Sequence[ByteSource], others: Layout, stack: ExitStack
+    ) -> tuple[Transfer, npt.NDArray[np.int64]]:
+        """Bring blocks into the first array of a transfer, whole pieces on their way to the device already."""
+        n_bytes = int(slot_sizes(plan.block_sizes).sum())
+        transfer = Transfer([((max(1, n_bytes // 4),), np.uint32), *others], self._pinned, stack)
+        buffer = transfer.host[0].view(np.uint8)[:n_bytes]
+
+        def copy(filled: int) -> None:
+            if filled - transfer.n_sent >= COPY_BYTES or filled == n_bytes >= COPY_BYTES:
+                transfer.send(filled)
+
+        blocks = fetch_blocks(plan, sources, allocate=lambda *_: buffer, team=self._team, done=copy)
+        return transfer, blocks.offsets // 4
 
     def supply(
         self,
@@ -117,8 +132,27 @@ class BlockSupply:
         words = batch.table[launch.SOURCE_WORD]
         slots = cupy.where(words < 0, 0, slot_sizes(batch.table[launch.SIZE]) // 4)
         ends = cupy.cumsum(slots)
-        data = cupy.zeros(max(1, int(ends[-1])), np.uint32)
         targets = cupy.where(words < 0, words, ends - slots)
+        return self._copy_kept(kept, batch, targets, int(ends[-1]))
+
+    def reach_batch(
+        self, kept: ResidentBlocks, plan: ReadPlan, scales: npt.NDArray[np.float32], stack: ExitStack
+    ) -> tuple[Any, DeviceBatch]:
+        """``reach`` and ``batch_of_plan`` in one, for a plan of the host's all of whose blocks are kept."""
+        words = kept.words[plan.block_leaves]
+        if kept.is_on_device or plan.n_blocks == 0:
+            return kept.data, batch_of_plan(plan, words, scales, self._pinned, stack)
+        transfer = Transfer([(words.shape, np.int64), *layout_of_plan(plan, scales)], self._pinned, stack)
+        batch = fill_batch(transfer, plan, words, scales)
+        slots = slot_sizes(plan.block_sizes) // 4
+        ends = np.cumsum(slots)
+        transfer.host[0][:] = ends - slots
+        transfer.send()
+        return self._copy_kept(kept, batch, transfer.device[0], int(ends[-1])), batch
+
+    def _copy_kept(self, kept: ResidentBlocks, batch: DeviceBatch, targets: Any, n_words: int) -> Any:
+        """Copy blocks from pinned memory to these words of new device memory, and say so in the batch's table."""
+        data = cupy.zeros(max(1, n_words), np.uint32)
         self._launcher.launch(
             resident.copy_to_device, max(1, -(-batch.n_blocks * launch.LANES // THREADS)), THREADS, kept.data,
             batch.table, targets, data, name="copy_to_device",

@@ -10,23 +10,23 @@ The picture, for windows ``w0 .. w3`` on one chromosome and one track's leaves (
 1. All windows have one length, so sorted by start they are sorted by end too, and so are the runs that they need: a
    search starts where the one before it ended.
 2. The runs of a track, one after another, touch each leaf first where ``listed_to`` stands. A leaf's number among the
-   blocks is its number in the file less the leaves skipped so far: arithmetic, no look-up.
-3. Tracks first count their blocks; after a running sum each knows where its blocks go, and writes them.
+   track's blocks is its number in the file less the leaves skipped so far: arithmetic, no look-up.
+3. So each track numbers and counts its blocks. After a running sum of the counts it lists them where they belong.
 
 =====================  ==========  ======  ==========================================================================
 array                  shape       dtype   what
 =====================  ==========  ======  ==========================================================================
 LeafArrays             (L,) ...            see ``plan.TrackTable``
 SortedRequest          (S,) ...            windows by chromosome and start, and the files asked for
-runs                   (2, T, S)   int32   first and last of each sorted window: leaves of the file, then blocks
+runs                   (3, T, S)   int32   per sorted window: first and last of its run of the track's own blocks, and
+                                           the leaf of the file that the run ends before
 counts                 (T,)        int64   unique blocks of a track
 first_block            (T + 1,)    int64   running sum of the counts
 BlockArrays            (K,) ...            see ``plan.ReadPlan``
-first_blocks, ...      (S, T)      int32   the runs of blocks in the order asked for
-pair_chrom_ids         (S, T)      uint32  file-local chromosome of each (window, track)
+PairArrays             (S, T) ...          the runs of blocks in the order asked for, and the chromosomes in the files
 =====================  ==========  ======  ==========================================================================
 
-The last three functions work on a range ``[first, last)`` of tracks or tiles: pieces for ``parallel.ThreadTeam``.
+``find_runs`` and ``list_blocks`` work on a range ``[first, last)`` of tracks: pieces for ``parallel.ThreadTeam``.
 """
 
 from typing import Any, NamedTuple
@@ -79,12 +79,51 @@ class BlockArrays(NamedTuple):
     compressed: Any
     big_endian: Any
     stops: Any
+    follows: Any
+
+
+class PairArrays(NamedTuple):
+    """The (S, T) arrays of a ``ReadPlan`` that are being written."""
+
+    first_blocks: Any
+    last_blocks: Any
+    chrom_ids: Any
 
 
 @njit(nogil=True, cache=True)
-def first_above(values, low, key):
-    """The first index from ``low`` on with ``values[index] > key``: steps double until past it, then halve."""
-    step = 1
+def clip_windows(rows, starts, ends, lengths, window_size, most, clip_starts, clip_ends):
+    """Write the part of each window's whole bins that lies on its chromosome; False if a window makes no sense."""
+    length = ends[0] - starts[0]
+    whole = length // window_size * window_size
+    for window in range(starts.size):
+        row, start, end = rows[window], starts[window], ends[window]
+        if not (0 <= row < lengths.size and -most <= start <= end <= most and end - start == length):
+            return False
+        clip_starts[window] = min(max(start, 0), lengths[row])
+        clip_ends[window] = min(max(start + whole, 0), lengths[row])
+    return True
+
+
+@njit(nogil=True, cache=True)
+def group_windows(order, rows, starts, ends, sorted_starts, sorted_ends, first_window, group_rows):
+    """Write the arrays of a ``SortedRequest``, and return how many groups there are."""
+    n_groups = 0
+    for place in range(order.size):
+        window = order[place]
+        sorted_starts[place], sorted_ends[place] = starts[window], ends[window]
+        if n_groups == 0 or rows[window] != group_rows[n_groups - 1]:
+            first_window[n_groups], group_rows[n_groups] = place, rows[window]
+            n_groups += 1
+    first_window[n_groups] = order.size
+    return n_groups
+
+
+@njit(nogil=True, cache=True)
+def first_above(values, low, key, step):
+    """The first index from ``low`` on with ``values[index] > key``: steps double until past it, then halve.
+
+    ``step`` is about how far it will be: 1 where it is near, as many as there are for plain bisection.
+    """
     high = low
     while high < values.size and values[high] <= key:
         low = high + 1
@@ -101,103 +140,118 @@ def first_above(values, low, key):
 
 
 @njit(nogil=True, cache=True)
-def groups_in_file_order(leaves, request, file):
+def groups_in_file_order(group_starts):
     """The groups as their chromosomes follow each other in a file; those that it lacks come first."""
-    return np.argsort(leaves.genome_starts[:, file][request.group_rows])
+    for group in range(1, group_starts.size):
+        if group_starts[group - 1] > group_starts[group]:
+            return np.argsort(group_starts)
+    return np.arange(group_starts.size)
 
 
+# Members of tuples are taken out before the loops: each look into a tuple counts a reference up and down.
 @njit(nogil=True, cache=True)
 def find_runs_of_track(track, leaves, request, runs):
-    """Write the run of leaves that each window needs of one track, and return how many leaves are in any."""
+    """Write the run that each window needs of one track's blocks, and return how many these are."""
     file = request.files[track]
     starts = leaves.starts[leaves.first_leaf[file] : leaves.first_leaf[file + 1]]
     reaches = leaves.reaches[leaves.first_leaf[file] : leaves.first_leaf[file + 1]]
+    genome_starts = leaves.genome_starts[:, file][request.group_rows]
+    genome_ends = leaves.genome_ends[:, file][request.group_rows]  # -1, as the start, where the file lacks it
+    clip_starts, clip_ends, first_window = request.clip_starts, request.clip_ends, request.first_window
+    firsts, lasts, leaf_ends = runs[0, track], runs[1, track], runs[2, track]
+    usual_step = max(1, starts.size // max(1, clip_starts.size))
     count, first, last = 0, 0, 0
-    for group in groups_in_file_order(leaves, request, file):
-        genome_start = leaves.genome_starts[request.group_rows[group], file]
-        genome_end = leaves.genome_ends[request.group_rows[group], file]  # -1, as the start, where the file lacks it
-        for window in range(request.first_window[group], request.first_window[group + 1]):
-            start = genome_start + request.clip_starts[window]
-            end = min(genome_start + request.clip_ends[window], genome_end)
-            runs[0, track, window] = runs[1, track, window] = 0
+    for group in groups_in_file_order(genome_starts):
+        genome_start, genome_end = genome_starts[group], genome_ends[group]
+        for window in range(first_window[group], first_window[group + 1]):
+            start = genome_start + clip_starts[window]
+            end = min(genome_start + clip_ends[window], genome_end)
+            n_blocks = 0
             if start < end:
                 listed_to = last
-                first = first_above(reaches, first, start)
-                last = first_above(starts, max(first, last), end - 1)
-                if first < last:
-                    runs[0, track, window] = first
-                    runs[1, track, window] = last
+                first = first_above(reaches, first, start, usual_step)
+                last = first_above(starts, max(first, last), end - 1, 1)
+                n_blocks = last - first
+                if n_blocks > 0:
                     count += last - max(first, listed_to)
+            firsts[window] = count - n_blocks
+            lasts[window] = count
+            leaf_ends[window] = last
     return count
 
 
 @njit(nogil=True, cache=True)
-def write_block(block, leaf, file, leaves, blocks):
-    """Copy what the plan keeps of a leaf."""
-    capacity = leaves.capacities[file]
-    blocks.leaves[block] = leaf
-    blocks.tracks[block] = file
-    blocks.offsets[block] = leaves.offsets[leaf]
-    blocks.sizes[block] = leaves.sizes[leaf]
-    blocks.capacities[block] = min(capacity, LARGEST_SECTION) if capacity > 0 else leaves.sizes[leaf]
-    blocks.compressed[block] = capacity > 0
-    blocks.big_endian[block] = leaves.big_endian[file]
+def write_facts(first, last, track, leaves, request, blocks):
+    """Write what is the same for all blocks of a track, ``[first, last)``."""
+    file = request.files[track]
+    blocks.tracks[first:last] = file
+    blocks.compressed[first:last] = leaves.capacities[file] > 0
+    blocks.big_endian[first:last] = leaves.big_endian[file]
+    blocks.follows[first:last] = True
+    blocks.follows[first : min(first + 1, last)] = False
 
 
 @njit(nogil=True, cache=True)
 def list_blocks_of_track(track, leaves, request, first_block, runs, blocks):
-    """Write the blocks of one track, and turn its runs of leaves into runs of blocks."""
+    """Write the blocks of one track."""
+    write_facts(first_block[track], first_block[track + 1], track, leaves, request, blocks)
     file = request.files[track]
+    first_leaf, capacity = leaves.first_leaf[file], leaves.capacities[file]
+    offsets, sizes = leaves.offsets, leaves.sizes
+    clip_ends, first_window = request.clip_ends, request.first_window
+    firsts, lasts, leaf_ends = runs[0, track], runs[1, track], runs[2, track]
+    block_leaves, block_offsets, block_sizes = blocks.leaves, blocks.offsets, blocks.sizes
+    block_capacities, stops = blocks.capacities, blocks.stops
     n_listed = first_block[track]
-    listed_to = 0  # leaves before this one are listed or skipped
-    for group in groups_in_file_order(leaves, request, file):
+    for group in groups_in_file_order(leaves.genome_starts[:, file][request.group_rows]):
         of_other_chromosomes = n_listed
-        for window in range(request.first_window[group], request.first_window[group + 1]):
-            first, last = np.int64(runs[0, track, window]), np.int64(runs[1, track, window])
-            if first < last:
-                listed_to = max(listed_to, first)
-                for leaf in range(listed_to, last):
-                    write_block(n_listed, leaves.first_leaf[file] + leaf, file, leaves, blocks)
-                    n_listed += 1
-                listed_to = max(listed_to, last)
-                first += n_listed - listed_to
-                last += n_listed - listed_to
-                runs[0, track, window] = first
-                runs[1, track, window] = last
-                # Later windows of a chromosome don't end earlier, so the last one to write has the furthest stop.
-                for block in range(first, last):
-                    shared = block < of_other_chromosomes
-                    blocks.stops[block] = UNKNOWN_STOP if shared else request.clip_ends[window]
+        for window in range(first_window[group], first_window[group + 1]):
+            first, last = first_block[track] + firsts[window], first_block[track] + lasts[window]
+            leaf_of_block_0 = first_leaf + leaf_ends[window] - last
+            for block in range(n_listed, last):
+                leaf = leaf_of_block_0 + block
+                block_leaves[block] = leaf
+                block_offsets[block] = offsets[leaf]
+                block_sizes[block] = sizes[leaf]
+                block_capacities[block] = min(capacity, LARGEST_SECTION) if capacity > 0 else sizes[leaf]
+            n_listed = last
+            # Later windows of a chromosome don't end earlier, so the last one to write has the furthest stop.
+            for block in range(first, last):
+                stops[block] = UNKNOWN_STOP if block < of_other_chromosomes else clip_ends[window]
+
+
+@njit(nogil=True, cache=True)
+def write_tile(tile, request, first_block, runs, chrom_ids, pairs):
+    """Bring some windows' runs from (T, S), sorted, to (S, T) in the order asked for, as numbers among all blocks."""
+    order, files, first_window, group_rows = request.order, request.files, request.first_window, request.group_rows
+    first_blocks, last_blocks, pair_chrom_ids = pairs.first_blocks, pairs.last_blocks, pairs.chrom_ids
+    begin, end = tile * TILE_WINDOWS, min((tile + 1) * TILE_WINDOWS, order.size)
+    for track in range(files.size):
+        for window in range(begin, end):
+            first, last = runs[0, track, window], runs[1, track, window]
+            own_first = first_block[track] if first < last else -first  # an empty run is (0, 0)
+            first_blocks[order[window], track] = first + own_first
+            last_blocks[order[window], track] = last + own_first
+    group = np.searchsorted(first_window, begin, side="right") - 1
+    for window in range(begin, end):
+        while first_window[group + 1] <= window:
+            group += 1
+        for track in range(files.size):
+            pair_chrom_ids[order[window], track] = chrom_ids[group_rows[group], files[track]]
 
 
 @njit(nogil=True, cache=True)
 def find_runs(first, last, leaves, request, runs, counts):
-    """Runs of leaves and number of unique blocks of tracks ``[first, last)``."""
+    """Runs, and number of unique blocks, of tracks ``[first, last)``."""
     for track in range(first, last):
         counts[track] = find_runs_of_track(track, leaves, request, runs)
 
 
 @njit(nogil=True, cache=True)
-def list_blocks(first, last, leaves, request, first_block, runs, blocks):
-    """Blocks, and runs of blocks, of tracks ``[first, last)``."""
+def list_blocks(first, last, leaves, request, first_block, runs, chrom_ids, blocks, pairs):
+    """Blocks of tracks ``[first, last)``, and as large a share of the tiles of pairs."""
+    n_tracks, n_tiles = request.files.size, (request.order.size + TILE_WINDOWS - 1) // TILE_WINDOWS
     for track in range(first, last):
         list_blocks_of_track(track, leaves, request, first_block, runs, blocks)
-
-
-@njit(nogil=True, cache=True)
-def write_pairs(first, last, request, runs, chrom_ids, first_blocks, last_blocks, pair_chrom_ids):
-    """Bring tiles ``[first, last)`` of the runs from (T, S) in sorted order to (S, T) in the order asked for."""
-    group = 0
-    for tile in range(first, last):
-        windows = range(tile * TILE_WINDOWS, min((tile + 1) * TILE_WINDOWS, request.order.size))
-        for track in range(request.files.size):
-            for window in windows:
-                row = request.order[window]
-                first_blocks[row, track] = runs[0, track, window]
-                last_blocks[row, track] = runs[1, track, window]
-        for window in windows:
-            while request.first_window[group + 1] <= window:
-                group += 1
-            for track in range(request.files.size):
-                chrom_id = chrom_ids[request.group_rows[group], request.files[track]]
-                pair_chrom_ids[request.order[window], track] = chrom_id
+        for tile in range(n_tiles * track // n_tracks, n_tiles * (track + 1) // n_tracks):
+            write_tile(tile, request, first_block, runs, chrom_ids, pairs)

@@ -56,8 +56,8 @@ def find_leaves(leaves, first_leaf, chromosomes, files, queries, marks, runs):
         first, last = np.int64(0), np.int64(0)
         if start < end:  # not so where the file lacks the chromosome: both of its ends are -1
             low, high = first_leaf[file], first_leaf[file + 1]
-            first = first_above(leaves[REACHES, low:high], 0, start)
-            last = first_above(leaves[STARTS, low:high], first, end - 1) + low
+            first = first_above(leaves[REACHES, low:high], 0, start, high - low)
+            last = first_above(leaves[STARTS, low:high], first, end - 1, 1) + low
             first += low
             for leaf in range(first, last):
                 leaf_start, reach = leaves[STARTS, leaf], leaves[REACHES, leaf]
@@ -93,7 +93,7 @@ def list_blocks(leaves, first_leaf, file_facts, marks, numbers, slot_words, tabl
     leaf = np.int64(cuda.blockIdx.x) * cuda.blockDim.x + cuda.threadIdx.x
     if leaf < leaves.shape[1] and marks[NEEDED, leaf] != 0:
         block = numbers[leaf] - 1
-        file = first_above(first_leaf, 0, leaf) - 1
+        file = first_above(first_leaf, 0, leaf, first_leaf.size) - 1
         size, capacity = leaves[SIZES, leaf], file_facts[CAPACITY, file]
         table[launch.SOURCE_WORD, block] = leaves[WORDS, leaf]
         table[launch.SIZE, block] = size
