@@ -1,11 +1,11 @@
-"""What a base becomes: one-hot, an encoding of one's own as a function of (code, channel), or a function of strings."""
+"""What a base becomes: one-hot, an encoding of one's own by a function of bases, or a function of strings."""
 
 from __future__ import annotations
 
 import functools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import numpy as np
@@ -13,10 +13,21 @@ import numpy.typing as npt
 
 from .arguments import integer, number
 from .errors import ConfigError
-from .kernels.sequence import N_CODES, N_ROWS, UNKNOWN, complement
+from .kernels.compiling import compile_as, compile_function, is_typed_in
+from .kernels.sequence import N_CODES, N_ROWS, UNKNOWN, complement, encode_slowly
+from .kernels.sequence_context import DTYPES, MOST_BASES, encode_signature, make_typed_encode
 from .kernels.windows import bfloat16_bits
 
-__all__ = ["SequenceEncoder", "StringEncoder", "encoding_table", "get_encoder", "one_hot_encoder", "register_encoder"]
+__all__ = [
+    "SequenceEncoder",
+    "StringEncoder",
+    "checked_dtype",
+    "compile_encoder",
+    "encoding_table",
+    "get_encoder",
+    "one_hot_encoder",
+    "register_encoder",
+]
 
 StringEncoder = Callable[[list[str]], Any]
 """Takes the S sequences of a batch, upper case, and gives what the batch shall have instead."""
@@ -26,11 +37,13 @@ N_CHANNELS_OF_ONE_HOT = 4
 
 @dataclass(frozen=True)
 class SequenceEncoder:
-    r"""An encoding that looks at one base at a time; it runs at the speed of one-hot, on both devices.
+    r"""What each base becomes, as a function of its code, or of its code and those of its neighbours.
 
-    A base has one of 15 codes, so ``encode`` is called once for each code and channel, and the kernels look up what it
-    gave: it may be a plain Python function or a compiled one. The reverse complement needs no code of its own: the
-    kernels encode the complement of each base.
+    Of a base by itself there are 15 codes, so ``encode`` is called once for each code and channel, and the kernels look
+    up what it gave, at the speed of one-hot. With ``context`` it sees neighbours too: it is compiled, for the CPU and
+    into the CUDA kernel, which calls it for each base and channel.
+
+    The other strand needs no code of its own: the function gets the reversed and complemented sequence, in order.
 
     Parameters
     ----------
@@ -39,8 +52,25 @@ class SequenceEncoder:
     n_channels
         C, numbers that a base becomes.
     encode
-        ``encode(code, channel)`` gives the number for a channel from 0 to C - 1. The code is a set of letters as bits:
-        A 1, C 2, G 4, T 8; R, which is A or G, 5; N 15.
+        ``encode(code, channel)``, or with ``context`` ``encode(codes, channel)``, gives the number for a channel from
+        0 to C - 1. A code is a set of letters as bits: A 1, C 2, G 4, T 8; R, which is A or G, 5; N 15. ``codes`` is a
+        tuple of them in the order of the sequence, ``codes[before]`` that of the base itself.
+    context
+        ``(before, after)``, how many bases the function sees before and after each; together, with the base itself, up
+        to 32. None: it sees the base itself only, and gets its code, not a tuple.
+
+        Neighbours are those on the chromosome, also if they are not in the window: what a base becomes does not depend
+        on which window it is in. Outside the chromosome is N.
+
+    Raises
+    ------
+    ConfigError
+        Arguments that make no sense.
+
+    Notes
+    -----
+    With ``context``, the function may use what a :class:`~bigwig_numba.Statistic` may: numbers, tuples, ``if``, loops,
+    ``math``, and plain functions of the same kind; codes are whole numbers, floats are float32.
 
     Examples
     --------
@@ -63,11 +93,23 @@ class SequenceEncoder:
             [ 1.,  1.],
             [-1., -1.],
             [ 0.,  0.]]], dtype=float32)
+
+    The C of a CpG, which may be methylated; in plain Python, on either strand:
+
+    >>> def is_cpg(codes, channel):
+    ...     base, following = codes
+    ...     return 1.0 if base == C and following == G else 0.0
+    >>> cpg = SequenceEncoder("CpG", 1, is_cpg, context=(0, 1))
+    >>> cpg.of_sequence("ACGTCA")[:, 0]
+    array([0., 1., 0., 0., 0., 0.], dtype=float32)
+    >>> cpg.of_sequence("ACGTCA", reverse_complement=True)[:, 0]  # TGACGT
+    array([0., 0., 0., 1., 0., 0.], dtype=float32)
     """
 
     name: str
     n_channels: int
-    encode: Callable[[int, int], float]
+    encode: Callable[[Any, int], float] = field(repr=False)
+    context: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         if integer(self.n_channels, "n_channels") < 1:
@@ -77,20 +119,106 @@ class SequenceEncoder:
         if not callable(encode):
             message = f"encode is {encode!r}, expected a function of (code, channel)"
             raise ConfigError(message, argument="encode", value=encode)
+        if self.context is not None:
+            object.__setattr__(self, "context", _checked_context(self.context))
+            if is_typed_in(encode):
+                compile_function(encode)  # not later: the source of what was typed in may be forgotten by then
+
+    @property
+    def neighbours(self) -> tuple[int, int]:
+        """Bases that the function sees before and after each."""
+        return self.context or (0, 0)
+
+    @property
+    def n_bases(self) -> int:
+        """Bases that the function sees at a time."""
+        return sum(self.neighbours) + 1
 
     def values(self) -> npt.NDArray[np.float32]:
-        """(16, C) float32, what each code becomes. Code 0 is no base; its row is 0.
+        """(16, C) float32, what each code becomes by itself. Code 0 is no base; its row is 0.
 
         Raises
         ------
         ConfigError
-            ``encode`` gave something that is no number.
+            ``encode`` gave something that is no number, or wants neighbours.
         """
+        if self.context is not None:
+            message = f"the encoder {self.name!r} sees neighbours, so that no code by itself becomes anything"
+            raise ConfigError(message, argument="encoder", value=self)
         values = np.zeros((N_CODES, self.n_channels), dtype=np.float32)
         for code in range(1, N_CODES):
             for channel in range(self.n_channels):
                 values[code, channel] = number(self.encode(code, channel), f"encode({code}, {channel})")
         return values
+
+    def of_sequence(self, sequence: str, *, reverse_complement: bool = False) -> npt.NDArray[np.float32]:
+        """What a sequence becomes in plain Python, where ``print`` and a debugger work in the function.
+
+        Parameters
+        ----------
+        sequence
+            Letters, in either case. Beyond its ends is N.
+        reverse_complement
+            Whether to read the other strand.
+
+        Returns
+        -------
+        (L, C) float32
+            The same bits as compiled, unless the function calculates with floats: in Python these have 64 bits.
+        """
+        return np.array(
+            [
+                [self.of_codes(codes, channel) for channel in range(self.n_channels)]
+                for codes in self.codes_of(sequence, reverse_complement=reverse_complement)
+            ],
+            dtype=np.float32,
+        ).reshape(len(sequence), self.n_channels)
+
+    def of_codes(self, codes: tuple[int, ...], channel: int) -> np.float32:
+        """What the function gives in plain Python for a base with its neighbours."""
+        encode: Any = getattr(self.encode, "py_func", self.encode)
+        with np.errstate(all="ignore"):
+            return np.float32(encode(codes[0] if self.context is None else codes, channel))
+
+    def codes_of(self, sequence: str, *, reverse_complement: bool = False) -> list[tuple[int, ...]]:
+        """What the function sees at each of L bases, a tuple of ``n_bases`` codes; beyond the sequence's ends is N."""
+        before, after = reversed(self.neighbours) if reverse_complement else self.neighbours
+        codes = encode_slowly(
+            sequence, -before, len(sequence) + after, reverse_complement=reverse_complement, encode=int
+        )
+        return [tuple(codes[place : place + self.n_bases]) for place in range(len(sequence))]
+
+
+def _checked_context(context: Any) -> tuple[int, int]:
+    try:
+        before, after = (integer(each, "context") for each in context)
+    except (TypeError, ValueError):
+        before, after = -1, -1
+    if min(before, after) < 0 or before + 1 + after > MOST_BASES:
+        message = (
+            f"context is {context!r}, expected (before, after): bases that the function sees on each side, together up "
+            f"to {MOST_BASES - 1}"
+        )
+        raise ConfigError(message, argument="context", value=context)
+    return before, after
+
+
+@functools.lru_cache(maxsize=64)
+def compile_encoder(encoder: SequenceEncoder) -> None:
+    """Compile the function of an encoder with context, to see that it can be.
+
+    Raises
+    ------
+    ConfigError
+        With what Numba has to say.
+    """
+    compile_as(
+        make_typed_encode(encoder.encode),
+        encode_signature(encoder.n_bases),
+        what=f"the function of encoder {encoder.name!r}",
+        argument="encode",
+        value=encoder.encode,
+    )
 
 
 @functools.lru_cache(maxsize=16)
@@ -148,18 +276,24 @@ def encoding_table(encoder: SequenceEncoder, dtype: str) -> npt.NDArray[Any]:
     ConfigError
         Any other dtype.
     """
+    checked_dtype(dtype)
     values = encoder.values()
     both = np.concatenate([values, values[[complement.py_func(code) for code in range(N_CODES)]]])
     if dtype == "bfloat16":
-        table: npt.NDArray[Any] = np.array([bfloat16_bits.py_func(value) for value in both.flat], dtype=np.uint16)
-    elif dtype in ("float32", "float16"):
-        table = both.astype(dtype)
+        table: npt.NDArray[Any] = np.array([bfloat16_bits(value) for value in both.flat], dtype=np.uint16)
     else:
-        message = f"dtype is {dtype!r}, expected 'float32', 'float16' or 'bfloat16'"
-        raise ConfigError(message, argument="dtype", value=dtype)
+        table = both.astype(dtype)
     table = table.reshape(N_ROWS, encoder.n_channels)
     table.flags.writeable = False
     return table
+
+
+def checked_dtype(dtype: str) -> str:
+    """The name of a type that bases are encoded in; ``ConfigError`` for any other."""
+    if dtype not in DTYPES:
+        message = f"dtype is {dtype!r}, expected 'float32', 'float16' or 'bfloat16'"
+        raise ConfigError(message, argument="dtype", value=dtype)
+    return dtype
 
 
 _registered: dict[str, SequenceEncoder | StringEncoder] = {}
@@ -212,7 +346,7 @@ def get_encoder(
     Raises
     ------
     ConfigError
-        A name that no encoder has, or something that is no encoder.
+        A name that no encoder has, something that is no encoder, or one whose function cannot be compiled.
 
     Examples
     --------
@@ -234,6 +368,8 @@ def get_encoder(
 
 def _checked(encoder: Any) -> SequenceEncoder | StringEncoder:
     if isinstance(encoder, SequenceEncoder):
+        if encoder.context is not None:
+            compile_encoder(encoder)  # whether it can be is said now, not at the first batch
         return encoder
     if callable(encoder):
         return cast(StringEncoder, encoder)

@@ -9,10 +9,19 @@ from typing import Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
-from .arguments import dtype_name, positions, rows_of_names
-from .encoders import SequenceEncoder, encoding_table, one_hot_encoder
+from .arguments import check_out, dtype_name, positions, rows_of_names
+from .encoders import SequenceEncoder, checked_dtype, compile_encoder, encoding_table, one_hot_encoder
 from .engine.choose import choose_device
-from .engine.sequences import LAYOUTS, CpuSequences, OutputLayout, Sequences, SequenceWindows, count_unknown
+from .engine.sequences import (
+    LAYOUTS,
+    CpuSequences,
+    FunctionLayout,
+    OutputLayout,
+    Sequences,
+    SequenceWindows,
+    TableLayout,
+    count_unknown,
+)
 from .errors import ChromNotFoundError, ConfigError, StorageError
 from .kernels.sequence import LETTERS, N_CODES, complement
 from .packed_genome import PackedGenome, read_genome
@@ -243,12 +252,12 @@ class ReferenceGenome:
         layout: Layout = "BLT",
         out: Any | None = None,
     ) -> Any:
-        """Bases as any encoding that looks at one at a time.
+        """Bases as any encoding of one's own.
 
         Parameters
         ----------
         encoder
-            Says what each base becomes: C channels.
+            Says what each base becomes, by itself or with its neighbours: C channels.
         chromosomes, starts, ends, reverse_complement, dtype, layout, out
             As in :meth:`one_hot`.
 
@@ -259,10 +268,10 @@ class ReferenceGenome:
         """
         _check_encoding(encoder, layout)
         if out is not None:
-            self._check_device(out)
-        windows = self._windows(chromosomes, starts, ends, reverse_complement)
-        table = encoding_table(encoder, dtype_name(dtype))
-        return self._sequences.encode(windows, OutputLayout(table, channels_last=layout == "BLT"), out=out)
+            check_out(out, device=self.device, owner="genome")
+        how = _layout_of(encoder, dtype_name(dtype), channels_last=layout == "BLT")
+        windows = self._windows(chromosomes, starts, ends, reverse_complement, encoder.neighbours)
+        return self._sequences.encode(windows, how, out=out)
 
     def codes(
         self,
@@ -285,7 +294,7 @@ class ReferenceGenome:
             NumPy on the CPU, CuPy on CUDA. Errors are those of :meth:`one_hot`.
         """
         windows = self._windows(chromosomes, starts, ends, reverse_complement)
-        return self._sequences.encode(windows, OutputLayout(_CODES))[:, :, 0]
+        return self._sequences.encode(windows, TableLayout(_CODES))[:, :, 0]
 
     def strings(
         self,
@@ -310,7 +319,7 @@ class ReferenceGenome:
         windows = self._windows(chromosomes, starts, ends, reverse_complement)
         if windows.length == 0:
             return [""] * windows.n_windows
-        letters = self._on_host.encode(windows, OutputLayout(_LETTERS))
+        letters = self._on_host.encode(windows, TableLayout(_LETTERS))
         return list(map(bytes.decode, letters[:, :, 0].view(f"S{windows.length}")[:, 0].tolist()))
 
     def unknown_counts(self, chromosomes: Names, starts: Positions, ends: Positions) -> npt.NDArray[np.int64]:
@@ -339,14 +348,21 @@ class ReferenceGenome:
             self._team.close()
 
     def _windows(
-        self, chromosomes: Names, starts: Positions, ends: Positions, reverse_complement: npt.ArrayLike | None
+        self,
+        chromosomes: Names,
+        starts: Positions,
+        ends: Positions,
+        reverse_complement: npt.ArrayLike | None,
+        neighbours: tuple[int, int] = (0, 0),
     ) -> SequenceWindows:
         genome = self._open_genome()
         rows = self._chromosome_rows(chromosomes)
         first, last = positions(starts, "starts"), positions(ends, "ends")
         length = checked_length(len(genome.names), rows, first, last)
         is_reversed = _checked_flags(reverse_complement, len(rows))
-        return SequenceWindows.place(genome.first_bases[rows], genome.lengths[rows], first, length, is_reversed)
+        return SequenceWindows.place(
+            genome.first_bases[rows], genome.lengths[rows], first, length, is_reversed, neighbours
+        )
 
     def _chromosome_rows(self, chromosomes: Names) -> npt.NDArray[np.int64]:
         names, rows = rows_of_names(chromosomes, self._rows)
@@ -355,15 +371,6 @@ class ReferenceGenome:
                 self._rows[name] = self._row_of_name[self.name_of(name)]
             _, rows = rows_of_names(names, self._rows)
         return rows
-
-    def _check_device(self, out: Any) -> None:
-        is_host = isinstance(out, np.ndarray)
-        if is_host is not (self.device == "cpu") or not hasattr(out, "flags"):
-            expected = "a NumPy array" if self.device == "cpu" else "a CuPy array"
-            message = f"out is of type {type(out).__name__}, expected {expected}: the genome is on {self.device!r}"
-            raise ConfigError(message, argument="out", value=type(out).__name__)
-        if is_host and not out.flags.writeable:
-            raise ConfigError("out is read-only, expected an array to write to", argument="out", value=out.shape)
 
     def _open_genome(self) -> PackedGenome:
         if self._genome is None:
@@ -418,6 +425,13 @@ def _check_encoding(encoder: Any, layout: Any) -> None:
     if layout not in LAYOUTS:
         message = f"layout is {layout!r}, expected 'BLT' for (S, L, C) or 'BTL' for (S, C, L)"
         raise ConfigError(message, argument="layout", value=layout)
+
+
+def _layout_of(encoder: SequenceEncoder, dtype: str, *, channels_last: bool) -> OutputLayout:
+    if encoder.context is None:
+        return TableLayout(encoding_table(encoder, dtype), channels_last)
+    compile_encoder(encoder)
+    return FunctionLayout(encoder.encode, encoder.n_bases, encoder.n_channels, checked_dtype(dtype), channels_last)
 
 
 def _checked_flags(flags: npt.ArrayLike | None, n_windows: int) -> npt.NDArray[np.bool_]:

@@ -1,4 +1,4 @@
-"""One's own statistics and decoders in PTX: the same code as the built-in ones, in 32 bits, without a GPU."""
+"""One's own functions in PTX: the same code as the built-in ones, in 32 bits, without a GPU."""
 
 from __future__ import annotations
 
@@ -6,16 +6,20 @@ import inspect
 import os
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 from numba import types
 
 from bigwig_numba import InflateKernel
 from bigwig_numba.checking.assembly import assemble, compile_to_ptx, why_no_assembler
+from bigwig_numba.checking.encoders import EncoderSubject
+from bigwig_numba.checking.statistics import StatisticSubject
+from bigwig_numba.checking.subject import Subject
+from bigwig_numba.checking.transforms import TransformSubject
 from bigwig_numba.importing import import_object
 from bigwig_numba.kernels import statistics
 from bigwig_numba.kernels.statistics import Statistic, get_statistic
+from tests.own_functions import CPG, squash
 from tests.own_statistics import OWN
 
 CAPABILITY = (9, 0)
@@ -76,9 +80,19 @@ def test_own_statistics_have_no_64_bit_floats_and_nothing_to_fuse(name: str) -> 
 
 def test_several_statistics_fit_into_the_registers() -> None:
     several = (get_statistic("mean"), get_statistic("std"), get_statistic("max"), OWN["share_above"])
-    code: Any = assemble(several, CAPABILITY)
+    code = assemble(*StatisticSubject(several).kernels()[0], CAPABILITY)
     assert code.spill_bytes == 0
     assert code.n_float64 == 0
+
+
+@pytest.mark.parametrize("own", [EncoderSubject(CPG), TransformSubject(squash)], ids=lambda own: own.name)
+def test_own_encoders_and_transforms_have_no_64_bit_floats_and_nothing_to_fuse(own: Subject) -> None:
+    kernel, signature = own.kernels()[0]
+    ptx = compile_to_ptx(kernel, signature, CAPABILITY)
+    assert re.findall(r".*\.f64\b.*", ptx) == []
+    own_lines = re.findall(r"\b(?:add|sub)\.f32", ptx)
+    of_built_in = re.findall(r"\b(?:add|sub)\.f32", compile_to_ptx(*own.kernels()[1], CAPABILITY))
+    assert len(own_lines) <= len(of_built_in)  # those are NVIDIA's logarithm and power
 
 
 def test_the_examples_decoder_becomes_a_kernel() -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bigwig_numba.engine.sequences import CpuSequences, OutputLayout, SequenceWindows, count_unknown
+from bigwig_numba.engine.sequences import CpuSequences, SequenceWindows, TableLayout, count_unknown
 from bigwig_numba.kernels.sequence import (
     BASES_PER_PIECE,
     LETTERS,
@@ -136,7 +136,7 @@ def test_every_base_gets_the_row_of_its_code(
     windows = data.draw(windows_on(genome))
     table = table_of_values(*kind)
     made = Genome(genome)
-    out = CpuSequences(made.bases, team).encode(made.place(windows), OutputLayout(table, channels_last))
+    out = CpuSequences(made.bases, team).encode(made.place(windows), TableLayout(table, channels_last))
     forwards = np.array(encoded_slowly(genome, windows, int), dtype=int).reshape(len(windows.starts), windows.length)
     # Codes are complemented by the twin already: the row for a reversed window is 16 + the code before.
     rows = np.where(windows.reverse_complement[:, None], 16 + CODES[16 + forwards, 0], forwards)
@@ -150,7 +150,7 @@ def test_long_windows_are_made_of_pieces(length: int, channels_last: bool, team:
     genome = random_genome({"chr1": 30_001})
     windows = Windows(["chr1"] * 3, [-5, 11, 29_000], length, np.array([False, True, True]))
     made = Genome(genome)
-    out = CpuSequences(made.bases, team).encode(made.place(windows), OutputLayout(CODES, channels_last))
+    out = CpuSequences(made.bases, team).encode(made.place(windows), TableLayout(CODES, channels_last))
     np.testing.assert_array_equal(out.reshape(3, length), encoded_slowly(genome, windows, int))
 
 
@@ -164,8 +164,8 @@ def test_windows_can_be_encoded_from_a_copy_of_their_bytes(data: st.DataObject, 
     gathered, moved = np.full(slot * placed.n_windows, 0xFF, np.uint8), np.empty_like(placed.table)
     gather_range(0, placed.n_windows, made.bases, placed.table, slot, gathered, moved)
     team = ThreadTeam(1)
-    out = CpuSequences(gathered, team).encode(SequenceWindows(moved, windows.length), OutputLayout(CODES))
-    np.testing.assert_array_equal(out, CpuSequences(made.bases, team).encode(placed, OutputLayout(CODES)))
+    out = CpuSequences(gathered, team).encode(SequenceWindows(moved, windows.length), TableLayout(CODES))
+    np.testing.assert_array_equal(out, CpuSequences(made.bases, team).encode(placed, TableLayout(CODES)))
 
 
 def test_bases_beyond_2_to_the_32_are_found(tmp_path: Path, team: ThreadTeam) -> None:
@@ -180,7 +180,7 @@ def test_bases_beyond_2_to_the_32_are_found(tmp_path: Path, team: ThreadTeam) ->
     assert length > 2**32
     place = np.array([0, 0], np.int64), np.array([length, length], np.int64), np.array([length - 5, length - 2])
     windows = SequenceWindows.place(*place, 4, np.array([False, True]))
-    out = CpuSequences(bases, team).encode(windows, OutputLayout(CODES))
+    out = CpuSequences(bases, team).encode(windows, TableLayout(CODES))
     assert ["".join(LETTERS[code] for code in row) for row in out[:, :, 0]] == ["TTGC", "NNTG"]
     runs = np.array([[7, length - 3], [9, length], [0, 2]], np.int64)
     assert count_unknown(windows, runs, team).tolist() == [2, 4]
@@ -221,10 +221,10 @@ def test_channels_that_lie_side_by_side_are_written_in_the_largest_words_that_fi
     n_channels: int, dtype: str, address: int, n_bytes: int
 ) -> None:
     table = table_of_values(n_channels, dtype)
-    parts = OutputLayout(table).parts(address)
+    parts = TableLayout(table).parts(address)
     assert parts.dtype == np.dtype(f"u{n_bytes}")
     np.testing.assert_array_equal(parts.view(dtype), table)
 
 
 def test_channels_that_do_not_are_written_one_by_one() -> None:
-    assert OutputLayout(table_of_values(4, "f2"), channels_last=False).parts(64).dtype == np.uint16
+    assert TableLayout(table_of_values(4, "f2"), channels_last=False).parts(64).dtype == np.uint16

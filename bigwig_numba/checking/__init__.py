@@ -1,5 +1,6 @@
-"""Is one's own statistic right, and what became of it: against plain Python, in machine code, and in GB/s."""
+"""Are one's own functions right, and what became of them: against plain Python, in machine code, and in GB/s."""
 
-from .report import CheckResult, check
+from .report import check
+from .result import CheckResult
 
 __all__ = ["CheckResult", "check"]

@@ -1,4 +1,4 @@
-"""What the compilers made of a statistic: PTX, and what NVIDIA's assembler says of it. No GPU is needed."""
+"""What the compilers made of a kernel: PTX, and what NVIDIA's assembler says of it. No GPU is needed."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
-from ..kernels.statistics import Statistic
-
 __all__ = ["MachineCode", "assemble", "compile_to_ptx", "find_tool", "why_no_assembler"]
+
+INTEGERS_OF_64_BITS = r"\bU?(?:I[A-Z]+\d?|LEA|SHF|F2I|I2F)\S*\.(?:X|EX|WIDE|[SU]?64)\b"
+"""SASS of half an operation or of a whole one: ``IADD3.X`` adds with carry, ``IMAD.WIDE`` has a product of 64 bits."""
 
 
 @dataclass(frozen=True)
 class MachineCode:
-    """The reduce kernel of a statistic.
+    """A kernel.
 
     Parameters
     ----------
@@ -33,11 +34,12 @@ class MachineCode:
     spill_bytes
         Written to and read from memory because registers did not suffice.
     n_float64, n_int64
-        PTX instructions on 64-bit floats and integers. The walk over items needs some of the latter: positions.
+        PTX instructions on 64-bit floats and integers. Any kernel needs some of the latter, for addresses.
     n_fusable
         Sums of float32 that the assembler may fuse with a product, so that the GPU rounds otherwise than the CPU.
-    n_instructions, n_sass_float64
-        Machine instructions, and those on 64-bit floats; None where NVIDIA's disassembler is missing.
+    n_instructions, n_sass_float64, n_sass_int64
+        Machine instructions, those on 64-bit floats, and those that are one half or both of an operation on 64-bit
+        integers; None where NVIDIA's disassembler is missing.
     """
 
     registers: int
@@ -47,6 +49,7 @@ class MachineCode:
     n_fusable: int
     n_instructions: int | None = None
     n_sass_float64: int | None = None
+    n_sass_int64: int | None = None
 
 
 def find_tool(name: str) -> str | None:
@@ -84,18 +87,19 @@ def _device_of(capability: tuple[int, int]) -> Iterator[None]:
 
 
 @functools.lru_cache(maxsize=16)
-def assemble(statistic: Statistic | tuple[Statistic, ...], capability: tuple[int, int]) -> MachineCode:
-    """Compile and assemble the reduce kernel of a statistic.
+def assemble(kernel: Any, signature: tuple[Any, ...], capability: tuple[int, int]) -> MachineCode:
+    """Compile and assemble a kernel.
 
     Parameters
     ----------
-    statistic
-        One that compiles, or several.
+    kernel
+        What ``numba.cuda.jit`` made.
+    signature
+        Numba's types of its arguments.
     capability
         Compute capability of the GPU, for instance (9, 0).
     """
-    launch: Any = importlib.import_module("bigwig_numba.kernels.launch")
-    ptx = compile_to_ptx(launch.make_reduce_windows(statistic), launch.REDUCE_ARGUMENTS, capability)
+    ptx = compile_to_ptx(kernel, signature, capability)
     with TemporaryDirectory() as folder:
         source, binary = Path(folder, "kernel.ptx"), Path(folder, "kernel.cubin")
         source.write_text(ptx, encoding="utf-8")
@@ -120,6 +124,7 @@ def assemble(statistic: Statistic | tuple[Statistic, ...], capability: tuple[int
         n_sass_float64=None
         if instructions is None
         else _count(instructions, r"\bD(?:ADD|MUL|FMA|SETP|MNMX)\b|\.F64\b"),
+        n_sass_int64=None if instructions is None else _count(instructions, INTEGERS_OF_64_BITS),
     )
 
 

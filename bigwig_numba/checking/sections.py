@@ -1,9 +1,8 @@
-"""Made sections of all types, with gaps, NaN and numbers of many sizes, and what plain Python makes of their bins."""
+"""Made sections of all types, with gaps, NaN and numbers of many sizes; their bins, and what the CPU makes of them."""
 
 from __future__ import annotations
 
 import functools
-import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +14,7 @@ from ..kernels.sections import BEDGRAPH, FIXED_STEP, VARIABLE_STEP
 from ..kernels.statistics import Statistic
 from ..kernels.windows import FLOAT32, make_reduce_bins
 
-__all__ = ["Bin", "Section", "answer_compiled", "answer_plain", "bins_of", "made_sections"]
+__all__ = ["Bin", "Section", "answer_compiled", "bins_of", "made_sections"]
 
 WINDOW_SIZES = (1, 7, 64, 1_000)
 DEFAULTS = (0.0, 2.5, float("nan"))
@@ -110,29 +109,22 @@ def bins_of(section: Section) -> Iterator[tuple[int, list[Bin]]]:
             yield left, [Bin(some, window_size, default_value) for some in items]
 
 
-def answer_plain(statistic: Statistic, some_bin: Bin) -> np.float32 | str:
-    """The answer in plain Python, or what it raised."""
-    try:
-        return statistic.of_items(
-            some_bin.items, window_size=some_bin.window_size, default_value=some_bin.default_value
-        )
-    except Exception as error:  # noqa: BLE001 - the user's code may raise anything, and is told what
-        line = traceback.extract_tb(error.__traceback__)[-1]
-        return f"{type(error).__name__}: {error} (line {line.lineno} of {line.filename}: {line.line})"
-
-
 @functools.lru_cache(maxsize=8)
-def _reduce_bins(statistic: Statistic) -> Callable[..., Any]:
+def _reduce_bins(statistic: Statistic | tuple[Statistic, ...]) -> Callable[..., Any]:
     return make_reduce_bins(statistic)  # type: ignore[no-any-return]
 
 
-def answer_compiled(statistic: Statistic, section: Section, left: int, bins: list[Bin]) -> npt.NDArray[np.float32]:
-    """(n_bins,) answers of neighbouring bins, as the CPU's engine makes them."""
-    answers = np.empty(len(bins), np.float32)
+def answer_compiled(
+    statistic: Statistic | tuple[Statistic, ...], section: Section, left: int, bins: list[Bin]
+) -> npt.NDArray[np.float32]:
+    """(n_bins,) answers of neighbouring bins, as the CPU's engine makes them; of several statistics, (n_bins, n)."""
+    n_statistics = len(statistic) if isinstance(statistic, tuple) else 1
+    answers = np.empty(len(bins) * n_statistics, np.float32)
     window_size = bins[0].window_size
     _reduce_bins(statistic)(
         section.words, np.zeros(1, np.uint64), np.array([section.values.size], np.uint32),
-        np.array([section.big_endian]), 0, 1, np.uint32(0), left, left, left + len(bins) * window_size, len(bins),
-        window_size, np.float32(1), np.float32(bins[0].default_value), answers, np.empty(0, np.uint16), FLOAT32, 0, 1,
+        np.array([section.big_endian]), 0, 1, np.uint32(0), left, max(0, left), left + len(bins) * window_size,
+        len(bins), window_size, np.float32(1), np.float32(bins[0].default_value), answers, np.empty(0, np.uint16),
+        FLOAT32, 0, 1,
     )  # fmt: skip
     return answers

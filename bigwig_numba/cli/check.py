@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import argparse
 import re
-from typing import Any
 
 from ..checking import check
-from ..importing import import_object
-from ..kernels.statistics import Statistic
 from .arguments import Commands, add_json
 from .output import print_json
 
@@ -19,17 +16,21 @@ def add_check(commands: Commands[argparse.ArgumentParser]) -> None:
     """Add the command to the program."""
     parser = commands.add_parser(
         "check",
-        help="compare a statistic of your own with plain Python, and see what the compilers made of it",
-        description="Compare a statistic with itself in plain Python, on made sections of all types and on files of "
-        "yours; say what it takes on a GPU (registers, spills, 64-bit instructions; no GPU is needed for that), and "
-        "where there is a GPU, how fast it is beside the mean. The exit status is 1 if numbers are wrong.",
+        help="compare functions of your own with plain Python, and see what the compilers made of them",
+        description="Compare a statistic, a sequence encoder or a transform with itself in plain Python, on made input "
+        "of all kinds and on files of yours; say what it takes on a GPU (registers, spills, 64-bit instructions; no "
+        "GPU is needed for that), and where there is a GPU, how fast it is beside the built-in mean, one-hot or scale. "
+        "The exit status is 1 if numbers are wrong.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument(
-        "statistic", metavar="STATISTIC",
-        help="an object of type Statistic, as module:name or file.py:name; or the name of a built-in one",
+        "own", metavar="NAME",
+        help="module:name or file.py:name of a Statistic, a list of them, a SequenceEncoder, a transform or a function "
+        "of (value) or (value, track); or the name of a built-in statistic",
     )  # fmt: skip
-    parser.add_argument("files", nargs="*", metavar="FILE", help="BigWig files to compare on, too")
+    parser.add_argument(
+        "files", nargs="*", metavar="FILE", help="BigWig files to compare on, too; for an encoder, FASTA files"
+    )
     parser.add_argument(
         "--capability", type=_capability, metavar="X.Y",
         help="compute capability to compile for; by default that of the GPU that is there, else 9.0",
@@ -47,10 +48,7 @@ def _capability(text: str) -> tuple[int, int]:
 
 
 def _check(options: argparse.Namespace) -> int:
-    statistic: str | Statistic | Any = options.statistic
-    if ":" in options.statistic:
-        statistic = import_object(options.statistic)
-    result = check(statistic, options.files, capability=options.capability, seed=options.seed)
+    result = check(options.own, options.files, capability=options.capability, seed=options.seed)
     if options.json:
         print_json(result.as_dict())
     else:

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import DeviceError
-from ..kernels.sequence import THREADS, gather_range, make_encode_windows
+from ..kernels.sequence import THREADS, gather_range
 from ..parallel import ThreadTeam
 from .launcher import KernelLauncher
 from .pinned import pinned_buffers
@@ -105,7 +105,7 @@ class CudaSequences:
 
     def _encode_gathered(self, windows: SequenceWindows, layout: OutputLayout, out: Any) -> None:
         """Bring the bytes of the windows, each into a slot, and encode from there."""
-        slot = windows.length // 2 + 1  # an odd start touches one byte more
+        slot = windows.n_read // 2 + 1  # an odd start touches one byte more
         moved = np.empty_like(windows.table)
         bases = cupy.empty(windows.n_windows * slot, np.uint8)
         with self._pinned.lend(bases.size) as gathered:
@@ -119,13 +119,12 @@ class CudaSequences:
             copied.synchronize()
 
     def _launch(self, bases: Any, table: Any, windows: SequenceWindows, layout: OutputLayout, out: Any) -> None:
-        parts = layout.parts(out.data.ptr)
-        n_parts = parts.shape[1]
-        threads_per_base = n_parts if layout.channels_last else 1
+        n_words, arguments = layout.arguments(out, out.data.ptr, windows.length)
+        on_device = [_to_device(each) if isinstance(each, np.ndarray) else each for each in arguments]
+        threads_per_base = min(n_words, THREADS) if layout.channels_last else 1
         self._launcher.launch(
-            make_encode_windows(), windows.n_pieces, THREADS, bases, table, _to_device(parts),
-            out.reshape(-1).view(parts.dtype), windows.length, *layout.strides(windows, n_parts),
-            min(threads_per_base, THREADS), name="encode_windows",
+            layout.cuda_kernel(), windows.n_pieces, THREADS, bases, table, *on_device, threads_per_base,
+            name=layout.cuda_name,
         )  # fmt: skip
 
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import ConfigError
+from ..kernels import sequence_context
 from ..kernels.sequence import (
     BASES_PER_PIECE,
     CLIP_FIRST,
@@ -22,11 +23,21 @@ from ..kernels.sequence import (
     REVERSED,
     count_unknown_range,
     encode_range,
+    make_encode_windows,
 )
 from ..parallel import ThreadTeam
 from .cpu import aligned_empty
 
-__all__ = ["LAYOUTS", "CpuSequences", "OutputLayout", "SequenceWindows", "Sequences", "count_unknown"]
+__all__ = [
+    "LAYOUTS",
+    "CpuSequences",
+    "FunctionLayout",
+    "OutputLayout",
+    "SequenceWindows",
+    "Sequences",
+    "TableLayout",
+    "count_unknown",
+]
 
 LAYOUTS = ("BLT", "BTL")
 SMALLEST_PIECE = 65_536  # bases, about 0.2 ms: below that a thread costs more than it does
@@ -44,10 +55,18 @@ class SequenceWindows:
         (4, S) int64, see ``kernels.sequence``.
     length
         Bases of each window, L.
+    n_neighbours
+        Bases that are read of each window besides, before and after it; the table is of all that are read.
     """
 
     table: npt.NDArray[np.int64]
     length: int
+    n_neighbours: int = 0
+
+    @property
+    def n_read(self) -> int:
+        """Bases that are read of each window."""
+        return self.length + self.n_neighbours
 
     @property
     def n_windows(self) -> int:
@@ -67,19 +86,79 @@ class SequenceWindows:
         starts: npt.NDArray[np.int64],
         length: int,
         is_reversed: npt.NDArray[np.bool_],
+        context: tuple[int, int] = (0, 0),
     ) -> SequenceWindows:
-        """Windows from their chromosomes' first base and length, and their start on it; (S,) each."""
+        """Windows from their chromosomes' first base and length, and their start on it; (S,) each.
+
+        ``context`` says how many bases are read before and after each window, in the order of its strand.
+        """
+        before, after = context
+        n_read = length + before + after
+        starts = starts - np.where(is_reversed, after, before)
         table = np.empty((4, len(starts)), dtype=np.int64)
         table[ORIGIN] = first_bases + starts
-        table[CLIP_FIRST] = np.clip(-starts, 0, length)
-        table[CLIP_LAST] = np.maximum(np.clip(chromosome_lengths - starts, 0, length), table[CLIP_FIRST])
+        table[CLIP_FIRST] = np.clip(-starts, 0, n_read)
+        table[CLIP_LAST] = np.maximum(np.clip(chromosome_lengths - starts, 0, n_read), table[CLIP_FIRST])
         table[REVERSED] = is_reversed
-        return cls(table, length)
+        return cls(table, length, before + after)
+
+
+class OutputLayout(Protocol):
+    """What is written for a base, and where; says which kernel does it, and what that takes."""
+
+    cuda_name: ClassVar[str | None]
+    """Of the CUDA kernel among those that are kept on disk; None: it is not kept."""
+
+    @property
+    def n_channels(self) -> int:
+        """Numbers that a base becomes, C."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the output."""
+        ...
+
+    @property
+    def channels_last(self) -> bool:
+        """Whether the output is (S, L, C), or else (S, C, L)."""
+        ...
+
+    def cpu_kernel(self) -> Any:
+        """The function of a range of pieces of windows."""
+        ...
+
+    def cuda_kernel(self) -> Any:
+        """The kernel that takes a piece of a window per CUDA block."""
+        ...
+
+    def arguments(self, out: Any, address: int, length: int) -> tuple[int, tuple[Any, ...]]:
+        """Words that are written for a base, and what kernels take after the bases and the windows.
+
+        Parameters
+        ----------
+        out
+            The output, of either device, and its address there.
+        length
+            Bases of a window.
+        """
+        ...
+
+
+def shape_of(layout: OutputLayout, windows: SequenceWindows) -> tuple[int, int, int]:
+    """Of the output."""
+    inner = (windows.length, layout.n_channels) if layout.channels_last else (layout.n_channels, windows.length)
+    return (windows.n_windows, *inner)
+
+
+def strides_of(layout: OutputLayout, length: int, n_words: int) -> tuple[int, int]:
+    """Words from a base to the next, and from a word of it to the next."""
+    return (n_words, 1) if layout.channels_last else (1, length)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class OutputLayout:
-    """What is written for a base, and where.
+class TableLayout:
+    """A row of a table is written for a base.
 
     Parameters
     ----------
@@ -89,14 +168,19 @@ class OutputLayout:
         Whether the output is (S, L, C), or else (S, C, L).
     """
 
+    cuda_name: ClassVar[str | None] = "encode_windows"
     table: npt.NDArray[Any]
     channels_last: bool = True
 
-    def shape(self, windows: SequenceWindows) -> tuple[int, int, int]:
+    @property
+    def n_channels(self) -> int:
+        """Numbers that a base becomes."""
+        return int(self.table.shape[1])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
         """Of the output."""
-        n_channels = self.table.shape[1]
-        inner = (windows.length, n_channels) if self.channels_last else (n_channels, windows.length)
-        return (windows.n_windows, *inner)
+        return self.table.dtype
 
     def parts(self, address: int) -> npt.NDArray[Any]:
         """(32, P) unsigned: the table in the largest words that an output at this address can be written in."""
@@ -105,9 +189,66 @@ class OutputLayout:
             n_bytes = math.gcd(n_bytes * self.table.shape[1], LARGEST_PART, address)
         return self.table.view(np.dtype(f"u{n_bytes}"))
 
-    def strides(self, windows: SequenceWindows, n_parts: int) -> tuple[int, int]:
-        """Words from a base to the next, and from a part of it to the next."""
-        return (n_parts, 1) if self.channels_last else (1, windows.length)
+    def cpu_kernel(self) -> Any:
+        """One for all tables."""
+        return encode_range
+
+    def cuda_kernel(self) -> Any:
+        """One for all tables."""
+        return make_encode_windows()
+
+    def arguments(self, out: Any, address: int, length: int) -> tuple[int, tuple[Any, ...]]:
+        """The table and the output in parts."""
+        parts = self.parts(address)
+        n_parts = parts.shape[1]
+        return n_parts, (parts, out.reshape(-1).view(parts.dtype), length, *strides_of(self, length, n_parts))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FunctionLayout:
+    """A user's function is called for a base with its neighbours.
+
+    Parameters
+    ----------
+    encode
+        ``encode(codes, channel)`` of ``n_bases`` codes that follow each other.
+    n_bases
+        How many; the windows' ``n_neighbours`` and one.
+    n_channels
+        C.
+    dtype_name
+        ``"float32"``, ``"float16"`` or ``"bfloat16"``; the output of the last is uint16.
+    channels_last
+        Whether the output is (S, L, C), or else (S, C, L).
+    """
+
+    cuda_name: ClassVar[str | None] = None
+    encode: Callable[[tuple[int, ...], int], float]
+    n_bases: int
+    n_channels: int
+    dtype_name: str = "float32"
+    channels_last: bool = True
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the output."""
+        return np.dtype("uint16" if self.dtype_name == "bfloat16" else self.dtype_name)
+
+    def cpu_kernel(self) -> Any:
+        """Made once for a function."""
+        return sequence_context.make_encode_range(self.encode, self.n_bases)
+
+    def cuda_kernel(self) -> Any:
+        """Made once for a function."""
+        return sequence_context.make_encode_windows(self.encode, self.n_bases)
+
+    def arguments(self, out: Any, address: int, length: int) -> tuple[int, tuple[Any, ...]]:
+        """The output as float32 and as uint16, as Numba has no float16 on the CPU; the kernel writes to one of them."""
+        half = out.reshape(-1).view(np.uint16)
+        single = half[: half.size // 2 * 2].view(np.float32)
+        dtype = sequence_context.DTYPES[self.dtype_name]
+        strides = strides_of(self, length, self.n_channels)
+        return self.n_channels, (single, half, dtype, self.n_channels, length, *strides)
 
 
 class Sequences(Protocol):
@@ -143,13 +284,11 @@ class CpuSequences:
         """The output; a new one starts at a multiple of 64 bytes."""
         out = checked_output(out, windows, layout, aligned_empty)
         if out.size:
-            parts = layout.parts(out.ctypes.data)
-            words = out.reshape(-1).view(parts.dtype)
             smallest = max(1, SMALLEST_PIECE // min(windows.length, BASES_PER_PIECE))
+            _, arguments = layout.arguments(out, out.ctypes.data, windows.length)
             self._team.run(
-                encode_range, windows.n_pieces, self._bases, windows.table, parts, words, windows.length,
-                *layout.strides(windows, parts.shape[1]), smallest=smallest,
-            )  # fmt: skip
+                layout.cpu_kernel(), windows.n_pieces, self._bases, windows.table, *arguments, smallest=smallest
+            )
         return out
 
     def close(self) -> None:
@@ -172,7 +311,7 @@ def checked_output(
     out: Any | None, windows: SequenceWindows, layout: OutputLayout, allocate: Callable[[Any, Any], Any]
 ) -> Any:
     """A new output from ``allocate(shape, dtype)``, or the given one if it fits."""
-    shape, dtype = layout.shape(windows), layout.table.dtype
+    shape, dtype = shape_of(layout, windows), layout.dtype
     if out is None:
         return allocate(shape, dtype)
     if out.shape != shape or out.dtype != dtype or not out.flags.c_contiguous:

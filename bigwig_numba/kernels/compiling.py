@@ -30,6 +30,7 @@ from typing import Any, TypeGuard
 import numpy as np
 from numba import njit
 
+from ..errors import ConfigError
 from . import bits
 
 logger = logging.getLogger(__name__)
@@ -272,6 +273,33 @@ def _function(place: ast.AST, name: str, arguments: Iterable[str], body: list[as
     definition = ast.FunctionDef(name=name, args=plain, body=body, decorator_list=[])
     definition.type_params = []  # type: ignore[attr-defined]  # from Python 3.12 on
     return ast.copy_location(definition, place)
+
+
+def compile_as(function: Any, signature: tuple[Any, ...], *, what: str, argument: str, value: Any) -> None:
+    """Compile for the CPU what ``numba.njit`` made, to see that it can be.
+
+    Parameters
+    ----------
+    function
+        With a user's function in it.
+    signature
+        Numba's types of its arguments.
+    what, argument, value
+        For the error: what it is to the user, the argument that it came as, and itself.
+
+    Raises
+    ------
+    ConfigError
+        With what Numba has to say.
+    """
+    try:
+        function.compile(signature)
+    except Exception as error:  # compilers end in errors of many kinds
+        message = (
+            f"{what} cannot be compiled: {explain_error(error)}. It may use numbers, tuples, `if`, loops, `math`, and "
+            "plain functions of the same kind."
+        )
+        raise ConfigError(message, argument=argument, value=value) from error
 
 
 def is_typed_in(function: Any) -> bool:

@@ -3,9 +3,15 @@
 import functools
 
 import numpy as np
-from numba import cuda
+from numba import cuda, types
 
 from .transforms import average_piece, make_one_step, put_value, swap_mirrored, value_at
+
+TRANSFORM_ARGUMENTS = (
+    *(types.float32[::1], types.uint16[::1], types.int64),
+    *(types.int32[:, ::1], types.float32[:, :, ::1], types.int64[::1], types.int64, types.int64),
+)
+"""The types of what ``transform_values`` takes."""
 
 
 @functools.lru_cache(maxsize=64)

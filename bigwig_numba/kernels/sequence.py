@@ -41,7 +41,7 @@ unknown_runs   (3, R)       int64   runs of bases that are not exactly A, C, G o
 import functools
 
 import numpy as np
-from numba import njit
+from numba import njit, types
 
 ORIGIN, CLIP_FIRST, CLIP_LAST, REVERSED = range(4)
 """Rows of windows: place of the window's first base among ``bases`` (it need not be there); of the window's bases,
@@ -64,7 +64,7 @@ _W = np.uint64
 # --- the slow way
 
 
-def encode_slowly(sequence, start, end, *, reverse_complement, encode):
+def encode_slowly(sequence: str, start: int, end: int, *, reverse_complement: bool, encode):
     """What the kernels must give for one window: plain Python, a letter at a time.
 
     Parameters
@@ -211,6 +211,12 @@ def pack_letters(letters, code_of_letter, packed):
 
 
 # --- the CUDA kernel
+
+ENCODE_ARGUMENTS = (
+    *(types.uint8[::1], types.int64[:, ::1], types.uint64[:, ::1], types.uint64[::1]),
+    *(types.int64, types.int64, types.int64, types.int64),
+)
+"""The types of what ``encode_windows`` takes, with parts of 8 bytes."""
 
 
 @functools.cache

@@ -24,7 +24,7 @@ from numba import njit
 
 from ..errors import ConfigError
 from .bits import make_cast
-from .compiling import compile_function, explain_error, is_typed_in
+from .compiling import compile_as, compile_function, is_typed_in
 
 __all__ = ["Statistic", "compile_for_cpu", "device_functions"]
 
@@ -210,12 +210,7 @@ def compile_for_cpu(statistic: Statistic) -> None:
     state, single, whole = _state_type(statistic), numba.types.float32, numba.types.int64
     signatures = {"init": (), "update": (state, single, whole), "finish": (state, whole, single)}
     for part, function in zip(signatures, device_functions(statistic), strict=True):
-        try:
-            function.compile(signatures[part])
-        except Exception as error:  # compilers end in errors of many kinds
-            raise ConfigError(
-                f"statistic {statistic.name!r}: {part} cannot be compiled: {explain_error(error)}. It may use numbers, "
-                "tuples, `if`, loops, `math`, and plain functions of the same kind.",
-                argument=part,
-                value=getattr(statistic, part),
-            ) from error
+        compile_as(
+            function, signatures[part], what=f"statistic {statistic.name!r}: {part}", argument=part,
+            value=getattr(statistic, part),
+        )  # fmt: skip

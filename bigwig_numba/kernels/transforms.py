@@ -22,9 +22,10 @@ import functools
 import math
 
 import numpy as np
-from numba import njit
+from numba import njit, types
 
-from .bits import float_from_bits, rounded_add, rounded_multiply, shl
+from .bits import float_from_bits, make_cast, rounded_add, rounded_multiply, shl
+from .compiling import compile_function
 from .windows import FLOAT16, FLOAT32, bfloat16_bits, float16_bits
 
 NOTHING, SCALE, CLIP, SOFT_CLIP, LOG1P, POWER, OWN = range(7)
@@ -88,6 +89,25 @@ def built_in_step(value, code, first, second):
     return value
 
 
+OWN_STEP = (types.float32, types.int64)
+"""With what kernels call a user's function: a value and its track."""
+
+
+def make_own_step(function, takes_track: bool):
+    """The device function (value, track) -> float32 of a user's plain one of (value, track), or of (value)."""
+    own, as_single = compile_function(function), make_cast(types.float32)
+
+    @njit(nogil=True, error_model="numpy")
+    def of_value(value, track):
+        return as_single(own(value))
+
+    @njit(nogil=True, error_model="numpy")
+    def of_value_and_track(value, track):
+        return as_single(own(value, track))
+
+    return of_value_and_track if takes_track else of_value
+
+
 @njit(nogil=True)
 def _no_function(index, value, track):
     return value
@@ -102,7 +122,7 @@ def _choose_function(functions):
     @njit(nogil=True)
     def call_function(index, value, track):
         if index == 0:
-            return _F(own(value, track))
+            return own(value, track)
         return others(index - 1, value, track)
 
     return call_function

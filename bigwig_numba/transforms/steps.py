@@ -9,12 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import numba
-from numba import njit
+import numpy as np
 
 from ..arguments import number
 from ..errors import ConfigError
 from ..kernels import transforms as kernels
+from ..kernels.compiling import compile_as
 
 __all__ = ["Chain", "Clip", "Function", "Log1p", "Power", "Scale", "SoftClip", "Step", "Transform", "as_transform"]
 
@@ -35,6 +35,32 @@ class Transform:
         """In the order in which they are done."""
         raise NotImplementedError
 
+    def of_value(self, value: float | np.float32, *, track: int = 0) -> np.float32:
+        """What a value becomes in plain Python, where ``print`` and a debugger work in functions of your own.
+
+        Parameters
+        ----------
+        value
+            Of a bin.
+        track
+            Its track's number in the collection.
+
+        Returns
+        -------
+        numpy.float32
+            The same bits as compiled, except for powers, logarithms and other functions of ``math``.
+
+        Examples
+        --------
+        >>> Chain(Scale(2), lambda value: value + 1).of_value(3)
+        np.float32(7.0)
+        """
+        with np.errstate(all="ignore"):
+            return np.float32(self._of_single(np.float32(value), track))
+
+    def _of_single(self, value: np.float32, track: int) -> Any:
+        raise NotImplementedError
+
 
 def _check(value: float, argument: str, *, is_right: bool, expected: str) -> None:
     if not is_right:
@@ -49,6 +75,9 @@ class Scale(Transform):
 
     def __post_init__(self) -> None:
         _check(self.factor, "factor", is_right=math.isfinite(number(self.factor, "factor")), expected="a finite number")
+
+    def _of_single(self, value: np.float32, track: int) -> Any:
+        return value * np.float32(self.factor)
 
     def steps(self) -> tuple[Step, ...]:
         """As the kernels take it."""
@@ -70,6 +99,10 @@ class Clip(Transform):
         lowest = -math.inf if self.lowest is None else number(self.lowest, "lowest")
         return lowest, math.inf if self.highest is None else number(self.highest, "highest")
 
+    def _of_single(self, value: np.float32, track: int) -> Any:
+        lowest, highest = map(np.float32, self._limits())
+        return highest if value > highest else lowest if value < lowest else value
+
     def steps(self) -> tuple[Step, ...]:
         """As the kernels take it."""
         return (Step(kernels.CLIP, *self._limits()),)
@@ -85,6 +118,10 @@ class SoftClip(Transform):
         is_right = math.isfinite(number(self.threshold, "threshold"))
         _check(self.threshold, "threshold", is_right=is_right, expected="a finite number")
 
+    def _of_single(self, value: np.float32, track: int) -> Any:
+        threshold = np.float32(self.threshold)
+        return threshold + np.sqrt(value - threshold) if value > threshold else value
+
     def steps(self) -> tuple[Step, ...]:
         """As the kernels take it."""
         return (Step(kernels.SOFT_CLIP, float(self.threshold)),)
@@ -93,6 +130,9 @@ class SoftClip(Transform):
 @dataclass(frozen=True)
 class Log1p(Transform):
     """Replace x by log(1 + x), the natural logarithm; NaN below -1."""
+
+    def _of_single(self, value: np.float32, track: int) -> Any:
+        return np.log1p(value)
 
     def steps(self) -> tuple[Step, ...]:
         """As the kernels take it."""
@@ -109,6 +149,9 @@ class Power(Transform):
         is_right = math.isfinite(number(self.exponent, "exponent"))
         _check(self.exponent, "exponent", is_right=is_right, expected="a finite number")
 
+    def _of_single(self, value: np.float32, track: int) -> Any:
+        return value ** np.float32(self.exponent)  # not np.power, which makes NaN of -inf on some processors
+
     def steps(self) -> tuple[Step, ...]:
         """As the kernels take it."""
         return (Step(kernels.POWER, float(self.exponent)),)
@@ -121,9 +164,9 @@ class Function(Transform):
     Parameters
     ----------
     function
-        ``function(value)`` or ``function(value, track)``: value a float32, track the number of the track in the
-        collection; it returns a number. Plain Python, so that it can be tried and debugged as such, or compiled with
-        ``numba.njit``; what Numba's CUDA target knows may be in it (arithmetic, ``if``, ``math``).
+        ``function(value)`` or ``function(value, track)``: value a float32, which may be NaN, track the number of the
+        track in the collection (int); it returns a number. Plain Python of what a :class:`~bigwig_numba.Statistic` may
+        use: numbers, ``if``, loops, ``math``, and plain functions of the same kind; floats are float32.
 
     Raises
     ------
@@ -150,21 +193,21 @@ class Function(Transform):
     @functools.cached_property
     def compiled(self) -> Any:
         """The device function (value, track)."""
-        source = getattr(self.function, "py_func", self.function)
-        compiled: Any = self.function if source is not self.function else njit(nogil=True)(source)
-        compiled = compiled if self._takes_track(source) else _without_track(compiled)
-        try:
-            compiled.compile((numba.float32, numba.int64))
-            result = compiled.overloads[(numba.float32, numba.int64)].signature.return_type
-        except numba.core.errors.NumbaError as error:
-            self._refuse(f"cannot be compiled: {error}", error)
-        if not isinstance(result, numba.types.Number | numba.types.Boolean):
-            self._refuse(f"returns {result}, expected a number")
+        compiled: Any = kernels.make_own_step(self.function, self._takes_track)
+        compile_as(
+            compiled, kernels.OWN_STEP, what=f"the transform {self.name}", argument="function", value=self.function
+        )
         return compiled
 
-    def _takes_track(self, source: Callable[..., Any]) -> bool:
+    @property
+    def name(self) -> str:
+        """What the function is called."""
+        return str(getattr(self.function, "__name__", repr(self.function)))
+
+    @functools.cached_property
+    def _takes_track(self) -> bool:
         try:
-            n_arguments = len(inspect.signature(source).parameters)
+            n_arguments = len(inspect.signature(_plain(self.function)).parameters)
         except (TypeError, ValueError) as error:  # written in C, or no function at all
             self._refuse(f"is no Python function: {error}", error)
         if n_arguments not in (1, 2):
@@ -172,9 +215,12 @@ class Function(Transform):
         return n_arguments == 2
 
     def _refuse(self, why: str, cause: Exception | None = None) -> Any:
-        name = getattr(self.function, "__name__", repr(self.function))
-        message = f"the transform {name} {why}"
+        message = f"the transform {self.name} {why}"
         raise ConfigError(message, argument="function", value=self.function) from cause
+
+    def _of_single(self, value: np.float32, track: int) -> Any:
+        function = _plain(self.function)
+        return function(value, track) if self._takes_track else function(value)
 
     def steps(self) -> tuple[Step, ...]:
         """As the kernels take it."""
@@ -184,12 +230,9 @@ class Function(Transform):
         return Function, (self.function,)
 
 
-def _without_track(function: Any) -> Any:
-    @njit(nogil=True)
-    def with_track(value, track):  # type: ignore[no-untyped-def]  # typed by Numba
-        return function(value)
-
-    return with_track
+def _plain(function: Any) -> Callable[..., Any]:
+    """The Python function of what ``numba.njit`` made; any other function as it is."""
+    return getattr(function, "py_func", function)  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True, init=False)
@@ -207,6 +250,11 @@ class Chain(Transform):
 
     def __init__(self, *transforms: Transform | Callable[..., Any]) -> None:
         object.__setattr__(self, "transforms", tuple(map(as_transform, transforms)))
+
+    def _of_single(self, value: np.float32, track: int) -> Any:
+        for transform in self.transforms:
+            value = transform.of_value(value, track=track)
+        return value
 
     def steps(self) -> tuple[Step, ...]:
         """As the kernels take it."""
