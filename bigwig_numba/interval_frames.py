@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from .chromosome_names import STANDARD_CHROMOSOMES, Include, sorted_chromosomes
-from .engine.interval_runs import RunQuery, Runs, choose_run_finder
+from .engine.interval_runs import RunFinder, RunQuery, Runs, choose_run_finder
 from .errors import ChromNotFoundError, ConfigError
 from .interval_batches import ChromosomeLookup, IntervalBatch, plan_batches
 from .kernels.intervals import LARGEST_GAP, STRIDE
@@ -102,7 +102,7 @@ def read_intervals(
         gap=options.gap,
     )
     batches = plan_batches(tracks, lookup, batch_size=options.batch_size)
-    runs = _join(_find_runs(batches, sources, engine, query), options.gap)
+    runs = _join(_find_runs(batches, sources, choose_run_finder(engine, query, tracks)), options.gap)
     frame = line.read(runs.starts, runs.ends).assign(value=runs.values)
     if options.padding:
         sizes = dict(zip(tracks.chromosome_names, tracks.chromosome_lengths.tolist(), strict=True))
@@ -126,11 +126,8 @@ def _wanted_chromosomes(tracks: TrackTable, options: IntervalOptions, name: str)
     return sorted_chromosomes(wanted - ({exclude} if isinstance(exclude, str) else set(exclude or ())))
 
 
-def _find_runs(
-    batches: Iterator[IntervalBatch], sources: Sequence[ByteSource], engine: Any, query: RunQuery
-) -> Iterator[Runs]:
+def _find_runs(batches: Iterator[IntervalBatch], sources: Sequence[ByteSource], finder: RunFinder) -> Iterator[Runs]:
     """The runs of each batch, in their order; the next ones are under way meanwhile."""
-    finder = choose_run_finder(engine, query)
     with ThreadPoolExecutor(finder.n_at_a_time, thread_name_prefix="bigwig_numba") as executor:
         ahead: deque[Future[Runs]] = deque()
         for batch in batches:

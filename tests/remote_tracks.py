@@ -43,11 +43,18 @@ def bucket(moto_server: S3Server, track_files: list[Path]) -> S3Server:
     return moto_server
 
 
-@pytest.fixture
-def proxy(bucket: S3Server) -> Iterator[SlowServer]:
-    """In front of the S3 server."""
-    with SlowServer(bucket.endpoint_url) as server:
+@pytest.fixture(scope="session")
+def s3_proxy(bucket: S3Server) -> Iterator[SlowServer]:
+    """In front of the S3 server. One for all tests, as s3fs takes its time for each new address."""
+    with SlowServer(bucket.endpoint_url, unchanging=f"/{BUCKET}/") as server:
         yield server
+
+
+@pytest.fixture
+def proxy(s3_proxy: SlowServer) -> SlowServer:
+    """In front of the S3 server, as if it were new."""
+    s3_proxy.reset()
+    return s3_proxy
 
 
 @pytest.fixture

@@ -181,6 +181,19 @@ def test_the_batch_size_changes_nothing(corpus_file: CorpusFile, device: str) ->
                 pd.testing.assert_frame_equal(frame, whole)
 
 
+@pytest.mark.gpu
+@pytest.mark.parametrize("store", ["device", "host"])
+def test_blocks_that_are_kept_are_not_fetched_again(
+    store: str, corpus_file: CorpusFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [corpus_file(name)[0] for name in ("mixed section kinds", "bedgraph only", "long items")]
+    with BigWigCollection(paths, device="cpu") as plain, BigWigCollection(paths, device="cuda", store=store) as kept:
+        monkeypatch.setattr(kept._tracks.engine.supply, "fetch", None)  # type: ignore[attr-defined]
+        for options in (Options(threshold=0.3, batch_size=10), Options(threshold=0.3, merge=True)):
+            frame = kept.intervals(**options.arguments)
+            pd.testing.assert_frame_equal(frame, plain.intervals(**options.arguments))
+
+
 # --- what the peer has wrong
 
 

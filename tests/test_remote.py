@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import logging
 import multiprocessing
 import pickle
@@ -12,6 +13,7 @@ from typing import Any
 
 import fsspec
 import numpy as np
+import pandas as pd
 import pytest
 
 from bigwig_numba.bigwig import BigWig
@@ -24,14 +26,9 @@ from tests.remote_tracks import (
     BUCKET,
     OPTIONS,
     batch,
-    bucket,
-    local_tracks,
     open_tracks,
-    proxy,
     storage_options,
-    track_files,
     urls,
-    web_proxy,
 )
 from tests.slow_server import (
     CHANGED,
@@ -50,8 +47,6 @@ from tests.slow_server import (
     always,
     first,
 )
-
-__all__ = ["bucket", "local_tracks", "proxy", "track_files", "web_proxy"]  # fixtures
 
 IMPATIENT = dataclasses.replace(OPTIONS, timeout=0.3)
 
@@ -331,6 +326,21 @@ def test_a_track_that_fails_later_is_masked_from_then_on(
     assert len([record for record in caplog.records if record.levelno >= logging.WARNING]) == 1
 
 
+def test_a_track_that_fails_while_intervals_are_read_is_left_out(
+    proxy: SlowServer, track_files: list[Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    wanted: dict[str, Any] = {"include_chromosomes": "chr2", "batch_size": 20, "threshold": 10}
+    with open_tracks(proxy, track_files, on_error="mask") as collection:
+        later = itertools.count()
+        proxy.fault_for = lambda seen: RESET if track_files[2].name in seen.path and next(later) > 0 else None
+        found = collection.intervals(**wanted)
+        assert collection.valid_tracks.tolist() == [True, True, False, True]
+    with BigWigCollection([*track_files[:2], track_files[3]], sort=False, device="cpu") as others:
+        pd.testing.assert_frame_equal(found, others.intervals(**wanted))
+    assert len(found) > 20
+    assert len([record for record in caplog.records if record.levelno >= logging.WARNING]) == 1
+
+
 def test_several_tracks_may_fail_in_one_batch(proxy: SlowServer, track_files: list[Path]) -> None:
     with open_tracks(proxy, track_files, on_error="mask") as collection:
         broken = {track_files[0].name, track_files[3].name}
@@ -391,7 +401,7 @@ def test_no_secret_is_told(proxy: SlowServer, track_files: list[Path], caplog: p
     caplog.set_level(logging.DEBUG, "bigwig_numba")
     told: list[str] = []
     with open_tracks(proxy, track_files) as collection:
-        told += [repr(collection), repr(collection._open_sources()[0]), str(collection._open_sources()[0])]
+        told += [repr(collection), repr(collection._tracks.sources[0]), str(collection._tracks.sources[0])]
         for fault in (RESET, FORBIDDEN, UNAVAILABLE, CHANGED):
             proxy.fault_for = always(fault)
             with pytest.raises((BigWigError, OSError)) as caught:
@@ -451,7 +461,15 @@ def test_a_collection_can_be_pickled_with_how_it_reads(
 
 
 @pytest.mark.parametrize(
-    "options", [{"latency": -1.0}, {"bandwidth": 0.0}, {"concurrency": 0}, {"client": "curl"}, {"timeout": 0.0}]
+    "options",
+    [
+        {"latency": -1.0},
+        {"bandwidth": 0.0},
+        {"concurrency": 0},
+        {"client": "curl"},
+        {"timeout": 0.0},
+        {"processes": -1},
+    ],
 )
 def test_options_that_make_no_sense_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=next(iter(options))):

@@ -31,16 +31,10 @@ from tests.remote_tracks import (
     BUCKET,
     OPTIONS,
     batch,
-    bucket,
-    local_tracks,
     open_tracks,
-    proxy,
     storage_options,
-    track_files,
 )
 from tests.slow_server import CHANGED, SlowServer, always
-
-__all__ = ["bucket", "local_tracks", "proxy", "track_files"]  # fixtures
 
 KEEPING = dataclasses.replace(OPTIONS, keep_indexes=True)
 MEBIBYTE = 1 << 20
@@ -168,28 +162,30 @@ def _keep_many_times(folder: Path, url: str, path: Path, count: int) -> None:
 
 
 def test_processes_may_share_the_folder(tmp_path: Path, track_files: list[Path]) -> None:
-    context = multiprocessing.get_context("spawn")
     url = "s3://bucket/a.bw"
     _keep_many_times(tmp_path, url, track_files[0], 1)
-    writers = [context.Process(target=_keep_many_times, args=(tmp_path, url, track_files[0], 100)) for _ in range(2)]
-    for writer in writers:
-        writer.start()
-    while any(writer.is_alive() for writer in writers):
+    arguments = (tmp_path, url, track_files[0], 20)
+    writer = multiprocessing.get_context("spawn").Process(target=_keep_many_times, args=arguments)
+    writer.start()
+    while writer.is_alive():
+        _keep_many_times(tmp_path, url, track_files[0], 1)
         assert IndexCache(tmp_path).find(url) is not None
-    assert [writer.exitcode for writer in writers] == [0, 0]
+        writer.join(0.001)
+    assert writer.exitcode == 0
     assert [path.suffix for path in tmp_path.iterdir()] == [".index"]
 
 
 def test_no_secret_is_in_any_cache(cache: Path, proxy: SlowServer, track_files: list[Path]) -> None:
-    with open_tracks(proxy, track_files, remote=KEEPING, cache_dir=cache) as collection:
+    with open_tracks(proxy, track_files, remote=KEEPING, cache_dir=cache, cache_bytes=4 * MEBIBYTE) as collection:
         batch(collection)
     web = f"{proxy.url.replace('http://', 'http://me:test-secret@')}/{BUCKET}/{track_files[0].name}?sig=test-secret"
-    with BigWigCollection([web], device="cpu", remote=KEEPING, cache_dir=cache):
+    with BigWigCollection([web], device="cpu", remote=KEEPING, cache_dir=cache, cache_bytes=4 * MEBIBYTE):
         pass
     written = [path for path in cache.rglob("*") if path.is_file()]
     assert {path.suffix for path in written} >= {".index", ".blocks"}
     for path in written:
-        assert not re.search(rb"test-key|test-secret|Signature", path.read_bytes())
+        content = path.read_bytes()
+        assert not [secret for secret in (b"test-key", b"test-secret", b"Signature") if secret in content]
         assert "secret" not in path.name
 
 
@@ -213,14 +209,14 @@ def test_an_epoch_of_known_windows_asks_for_nothing(
 def test_a_later_process_finds_the_blocks_on_disk_and_another_version_does_not(
     tmp_path: Path, proxy: SlowServer, track_files: list[Path], local_tracks: BigWigCollection
 ) -> None:
-    with open_tracks(proxy, track_files, cache_dir=tmp_path) as collection:
+    with open_tracks(proxy, track_files, cache_dir=tmp_path, cache_bytes=4 * MEBIBYTE) as collection:
         batch(collection)
-    with open_tracks(proxy, track_files, cache_dir=tmp_path) as collection:
+    with open_tracks(proxy, track_files, cache_dir=tmp_path, cache_bytes=4 * MEBIBYTE) as collection:
         proxy.reset_counts()
         np.testing.assert_array_equal(batch(collection), batch(local_tracks))
         assert proxy.seen == []
     proxy.fault_for = always(CHANGED)
-    with open_tracks(proxy, track_files, cache_dir=tmp_path) as collection:
+    with open_tracks(proxy, track_files, cache_dir=tmp_path, cache_bytes=4 * MEBIBYTE) as collection:
         proxy.reset_counts()
         batch(collection)
         assert proxy.seen != []
@@ -326,7 +322,7 @@ def test_a_cache_that_is_too_small_to_be_one_is_refused() -> None:
 def test_the_command_tells_and_clears(
     cache: Path, proxy: SlowServer, track_files: list[Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with open_tracks(proxy, track_files, remote=KEEPING, cache_dir=cache) as collection:
+    with open_tracks(proxy, track_files, remote=KEEPING, cache_dir=cache, cache_bytes=4 * MEBIBYTE) as collection:
         batch(collection)
     (cache / "other").write_bytes(b"1234")
     assert main(["cache", "info"]) == 0

@@ -35,7 +35,7 @@ def test_a_model_is_trained_from_a_bucket_with_keys_from_the_environment(
     with SlowServer(moto_server.endpoint_url) as server:
         places = ["--tracks", "s3://training/*.bw", "--genome", "s3://training/genome.fa", "--endpoint-url", server.url]
         kept = ["--cache-dir", str(tmp_path / "blocks"), "--cache-gb", "0.1"]
-        assert main([*places, *kept, "--device", "cpu", "--steps", "30", "--batch-size", "16"]) == 0
+        assert main([*places, *kept, "--device", "cpu", "--steps", "12", "--batch-size", "8"]) == 0
         assert {seen.path.rpartition("/")[2] for seen in server.seen if seen.range} >= {
             path.name for path in data.bigwig_paths[:3]
         }
@@ -43,6 +43,6 @@ def test_a_model_is_trained_from_a_bucket_with_keys_from_the_environment(
         del sys.modules[name]
     told = capsys.readouterr().out
     assert "3 of 3 tracks could be read" in told
-    found = re.search(r"loss (\S+) at first, (\S+) at last, over 30 steps", told)
+    found = re.search(r"loss (\S+) at first, (\S+) at last, over 12 steps", told)
     assert found
     assert float(found[2]) < 0.8 * float(found[1])

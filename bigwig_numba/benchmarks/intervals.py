@@ -121,7 +121,7 @@ def _shortest_with_blocks(collection: BigWigCollection) -> str:
 
 def _count_blocks(collection: BigWigCollection, names: Sequence[str]) -> int:
     """Blocks that have data of these chromosomes."""
-    tracks = collection._tracks
+    tracks = collection._tracks.table
     count = 0
     for name in names:
         row = tracks.chromosome_names.index(name)

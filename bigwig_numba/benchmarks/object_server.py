@@ -13,10 +13,13 @@ import os
 from dataclasses import dataclass
 from email.utils import formatdate
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Self
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
+
+import numpy as np
 
 __all__ = ["ObjectServer", "Traffic"]
 
@@ -53,31 +56,47 @@ class ObjectServer:
     latency
         Seconds between a request and its answer.
     bandwidth
-        Bytes per second of all answers together; None for no limit.
+        Bytes per second of all answers of a process together; None for no limit.
+    n_processes
+        Processes that share the connections to one port, so that the server is not what is measured.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], *, latency: float = 0.0, bandwidth: float | None = None) -> None:
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        latency: float = 0.0,
+        bandwidth: float | None = None,
+        n_processes: int = 1,
+    ) -> None:
         context = multiprocessing.get_context("spawn")
-        self._control, theirs = context.Pipe()
-        self._process = context.Process(
-            target=_serve, args=(str(Path(folder).absolute()), latency, bandwidth, theirs), daemon=True
-        )
-        self._process.start()
-        theirs.close()
-        self.url = f"http://127.0.0.1:{self._control.recv()}"
+        self._running: list[tuple[BaseProcess, Connection]] = []
+        port = 0
+        for _ in range(n_processes):
+            control, theirs = context.Pipe()
+            arguments = (str(Path(folder).absolute()), port, latency, bandwidth, theirs)
+            process = context.Process(target=_serve, args=arguments, daemon=True)
+            process.start()
+            theirs.close()
+            port = control.recv()
+            self._running.append((process, control))
+        self.url = f"http://127.0.0.1:{port}"
 
     @property
     def traffic(self) -> Traffic:
         """What was asked for so far."""
-        self._control.send("traffic")
-        return Traffic(*self._control.recv())
+        for _, control in self._running:
+            control.send("traffic")
+        counts = np.array([control.recv() for _, control in self._running]).sum(axis=0)
+        return Traffic(*counts.tolist())
 
     def close(self) -> None:
-        """End the process."""
-        if self._process.is_alive():
-            self._process.terminate()
-        self._process.join()
-        self._control.close()
+        """End the processes."""
+        for process, control in self._running:
+            if process.is_alive():
+                process.terminate()
+            process.join()
+            control.close()
 
     def __enter__(self) -> Self:
         return self
@@ -198,13 +217,13 @@ def _head(status: str, size: int, headers: list[str]) -> bytes:
     return "\r\n".join([f"HTTP/1.1 {status}", f"Content-Length: {size}", *headers, "", ""]).encode("latin-1")
 
 
-def _serve(folder: str, latency: float, bandwidth: float | None, control: Connection) -> None:
-    """Run the server until the process is ended or the other end of ``control`` is closed."""
+def _serve(folder: str, port: int, latency: float, bandwidth: float | None, control: Connection) -> None:
+    """Run the server, on any port for 0, until the process is ended or the other end of ``control`` is closed."""
 
     async def run() -> None:
         loop = asyncio.get_running_loop()
         store = _Store(Path(folder), latency, bandwidth)
-        server = await loop.create_server(lambda: _Connection(store), "127.0.0.1", 0, backlog=1_024)
+        server = await loop.create_server(lambda: _Connection(store), "127.0.0.1", port, backlog=1_024, reuse_port=True)
         finished = asyncio.Event()
 
         def answer_control() -> None:

@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from ..cache import cache_folder
 from ..collection import BigWigCollection
-from ..storage import FileRange, RemoteOptions
+from ..storage import Body, FileRange, RemoteOptions
 from ..write import write_bigwig
 from .object_server import ObjectServer
 
@@ -58,7 +58,11 @@ class RemoteWorkload:
     latency
         Seconds between a request and its answer.
     bandwidth
-        Bytes per second; None for no limit.
+        Bytes per second of each process of the server; None for no limit.
+    processes
+        Numbers of processes that send requests, each of which is measured.
+    server_processes
+        That answer them.
     """
 
     n_files: int = 200
@@ -67,6 +71,8 @@ class RemoteWorkload:
     window_bases: int = 2_048
     latency: float = 0.05
     bandwidth: float | None = None
+    processes: tuple[int, ...] = (1, 2, 4)
+    server_processes: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +88,7 @@ class RemoteResult:
     seconds
         Until everything was there; for the peers, projected from a few windows.
     cpu_seconds
-        Of this process, all threads together: what limits a client whose server is quick.
+        Of this process, all threads together, without those of other processes that send requests.
     requests
         That the server saw.
     n_bytes
@@ -128,7 +134,12 @@ def run_remote_benchmark(workload: RemoteWorkload | None = None) -> Iterator[Rem
     workload = workload or RemoteWorkload()
     with tempfile.TemporaryDirectory(prefix="bigwig_numba_bench_") as folder:
         local = _lay_out(Path(folder), workload.n_files)
-        with ObjectServer(folder, latency=workload.latency, bandwidth=workload.bandwidth) as server:
+        with ObjectServer(
+            folder,
+            latency=workload.latency,
+            bandwidth=workload.bandwidth,
+            n_processes=workload.server_processes,
+        ) as server:
             bench = _Bench(workload, server, local, Path(folder))
             yield from bench.opening()
             yield from bench.batches()
@@ -188,7 +199,24 @@ class _Bench:
                 yield replace(result, right=self._is_right(values), note=note)
                 if client == OURS:
                     yield from self._bare_batches(list(asked))
+        yield from self._several_processes()
         yield from self._cached()
+
+    def _several_processes(self) -> Iterator[RemoteResult]:
+        """The same batch by several processes, and by one with as many requests in flight as the most have."""
+        most = max(self.workload.processes, default=1)
+        for client, urls, remote in self._clients():
+            many = most * remote.requests_in_flight(web_server=client == OURS_WEB)
+            ways = [(f"{many} in flight", replace(remote, concurrency=many))]
+            ways += [
+                (f"{n} process{'es' if n > 1 else ''}", replace(remote, processes=n)) for n in self.workload.processes
+            ]
+            for how, options in ways:
+                with self._tracks(urls, options) as collection:
+                    self._batch(collection, 1)  # connections
+                    self._batch(collection, 2)
+                    result, values = self._timed(f"batch, {how}", client, self._batch, collection, 0)
+                    yield replace(result, right=self._is_right(values))
 
     def _bare_batches(self, asked: Sequence[FileRange]) -> Iterator[RemoteResult]:
         paths = [piece.file.full_url for piece in asked]
@@ -343,14 +371,14 @@ def _lay_out(folder: Path, n_files: int) -> Path:
 def _listen(collection: BigWigCollection) -> list[FileRange]:
     """What a collection asks for from now on."""
     asked: list[FileRange] = []
-    reader = collection._reader
-    read = reader.read
+    reader = collection._tracks.reader
+    read = reader.read_bodies
 
-    def listened(ranges: Sequence[FileRange]) -> list[bytes | Exception]:
+    def listened(ranges: Sequence[FileRange]) -> list[Body | Exception]:
         asked.extend(ranges)
         return read(ranges)
 
-    reader.read = listened  # type: ignore[method-assign]
+    reader.read_bodies = listened  # type: ignore[method-assign]
     return asked
 
 

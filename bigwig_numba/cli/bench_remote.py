@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 
-from ..benchmarks.remote import RemoteResult, RemoteWorkload, run_remote_benchmark
+from ..benchmarks.remote import RemoteWorkload, run_remote_benchmark
 from ..errors import BigWigError
 from .arguments import Commands, positive_integer
+from .bench_results import print_results
 
 
 def add_bench_remote(benchmarks: Commands[argparse.ArgumentParser]) -> None:
@@ -28,6 +28,14 @@ def add_bench_remote(benchmarks: Commands[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument("--latency", type=float, default=default.latency * 1e3, metavar="MS", help="milliseconds")
     parser.add_argument("--bandwidth", type=float, metavar="MB_PER_S", help="of all answers together; no limit without")
+    parser.add_argument(
+        "--processes", type=positive_integer, nargs="+", default=list(default.processes), metavar="N",
+        help="numbers of processes that send requests, each measured",
+    )  # fmt: skip
+    parser.add_argument(
+        "--server-processes", type=positive_integer, default=default.server_processes, metavar="N",
+        help="processes of the server: a quarter of the cores keeps it out of the measurement",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
     parser.set_defaults(run=_bench_remote)
 
@@ -40,13 +48,9 @@ def _bench_remote(options: argparse.Namespace) -> None:
         window_bases=options.sequence_length,
         latency=options.latency / 1e3,
         bandwidth=options.bandwidth * 1e6 if options.bandwidth else None,
+        processes=tuple(options.processes),
+        server_processes=options.server_processes,
     )
-    results: list[RemoteResult] = []
-    for result in run_remote_benchmark(workload):
-        results.append(result)
-        if not options.json:
-            print(result.line(), flush=True)
-    if options.json:
-        print(json.dumps([result.as_dict() for result in results], indent=2))
+    results = print_results(run_remote_benchmark(workload), as_json=options.json)
     if any(result.right is False for result in results):
         raise BigWigError("a reader gave wrong values")

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..kernels.intervals import find_runs_range
-from ..plan import ReadPlan
+from ..plan import ReadPlan, TrackTable
 from ..storage import ByteSource
 from .check import raise_for_statuses
 from .cpu import CpuEngine
@@ -92,11 +92,22 @@ class RunFinder(Protocol):
         ...
 
 
-def choose_run_finder(engine: Any, query: RunQuery) -> RunFinder:
-    """The finder of an engine; that of CUDA is imported only now, as CuPy may be missing."""
+def choose_run_finder(engine: Any, query: RunQuery, tracks: TrackTable) -> RunFinder:
+    """The finder of an engine; that of CUDA is imported only now, as CuPy may be missing.
+
+    Parameters
+    ----------
+    engine
+        Fetches and inflates.
+    query
+        What is wanted.
+    tracks
+        Of which plans will be: blocks that the engine keeps of these are not fetched again.
+    """
     if engine.name == "cpu":
         return CpuRunFinder(engine, query)
-    return cast(RunFinder, importlib.import_module(".interval_runs_cuda", __package__).CudaRunFinder(engine, query))
+    on_cuda = importlib.import_module(".interval_runs_cuda", __package__)
+    return cast(RunFinder, on_cuda.CudaRunFinder(engine, query, tracks))
 
 
 class CpuRunFinder:

@@ -12,12 +12,13 @@ import numpy as np
 
 from ..errors import DeviceError
 from ..kernels import launch, launch_intervals
-from ..plan import ReadPlan
+from ..plan import ReadPlan, TrackTable
 from ..storage import ByteSource
 from .check import raise_for_statuses
 from .cuda import CudaEngine
 from .device_batch import DeviceBatch, batch_of_plan
 from .interval_runs import RunQuery, Runs
+from .resident import ResidentBlocks
 
 __all__ = ["CudaRunFinder"]
 
@@ -33,12 +34,15 @@ class CudaRunFinder:
         Fetches, inflates, and launches kernels.
     query
         What is wanted.
+    tracks
+        Of which plans will be.
     """
 
     n_at_a_time = 3  # one is being fetched, one inflated, one on its way to the host
 
-    def __init__(self, engine: CudaEngine, query: RunQuery) -> None:
+    def __init__(self, engine: CudaEngine, query: RunQuery, tracks: TrackTable) -> None:
         self._engine, self._query = engine, query
+        self._kept = _kept_blocks(engine, tracks)
         self._device = cupy.cuda.Device().id
         self._thread = threading.local()
         self._chromosomes = (
@@ -54,8 +58,7 @@ class CudaRunFinder:
         """Runs of the items that start in [first, stop) of the line, in host memory."""
         try:
             with cupy.cuda.Device(self._device), self._stream(), ExitStack() as stack:
-                data, source_words = self._engine.supply.fetch(plan, sources, stack)
-                batch = batch_of_plan(plan, source_words, self._query.scales, self._engine.pinned, stack)
+                data, batch = self._bring(plan, sources, stack)
                 words, results = self._engine.inflate(data, batch)
                 block_tracks = cupy.asarray(plan.block_tracks)
                 found = self._find(batch, words, results, block_tracks, (first, stop))
@@ -66,6 +69,14 @@ class CudaRunFinder:
                 f"not enough GPU memory for {plan.n_blocks} blocks at a time ({error}): take a smaller batch_size"
             ) from error
         return runs
+
+    def _bring(self, plan: ReadPlan, sources: Sequence[ByteSource], stack: ExitStack) -> tuple[Any, DeviceBatch]:
+        """Compressed words on the device and where the blocks are in them: kept ones, if all are kept."""
+        kept, supply, scales = self._kept, self._engine.supply, self._query.scales
+        if kept is not None and (kept.words[plan.block_leaves] >= 0).all():
+            return supply.reach_batch(kept, plan, scales, stack)
+        data, source_words = supply.fetch(plan, sources, stack)
+        return data, batch_of_plan(plan, source_words, scales, self._engine.pinned, stack)
 
     def _find(
         self, batch: DeviceBatch, words: Any, results: Any, block_tracks: Any, span: tuple[int, int]
@@ -96,6 +107,13 @@ class CudaRunFinder:
         if not hasattr(self._thread, "stream"):
             self._thread.stream = cupy.cuda.Stream(non_blocking=True)
         return self._thread.stream
+
+
+def _kept_blocks(engine: CudaEngine, tracks: TrackTable) -> ResidentBlocks | None:
+    """The blocks of these tracks that stay on the device or beside it; None if there are none, or of other tracks."""
+    keeper = engine.keeper
+    planner = keeper.planner() if keeper is not None and keeper.tracks is tracks else None
+    return None if planner is None else planner.blocks
 
 
 def _empty_runs(n_runs: int) -> tuple[Any, Any, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ..errors import StorageError
 from ..ranges import CoalescedRanges, coalesce_ranges
-from ..storage import ByteSource, FileRange, RemoteFile, RemoteReader
+from ..storage import Body, ByteSource, FileRange, RemoteFile, RemoteReader
 from .sources import SourceTable
 
 if TYPE_CHECKING:
@@ -124,9 +124,9 @@ def _read_remote(
         FileRange(files[owner], place, size)
         for owner, place, size in zip(owners, places, requests.sizes.tolist(), strict=True)
     ]
-    answers = reader.read(ranges)
+    answers = reader.read_bodies(ranges)
     _raise_failures(ranges, answers)
-    data = cast("list[bytes]", answers)
+    data = cast("list[Body]", answers)
     starts = np.fromiter(map(_address, data), dtype=np.uint64, count=len(data))
     addresses[blocks] = starts[requests.requests] + requests.positions.astype(np.uint64)
     if reader.block_cache is not None:
@@ -141,7 +141,7 @@ def _keep(
     offsets: Int64Array,
     sizes: Int64Array,
     requests: CoalescedRanges,
-    data: list[bytes],
+    data: list[Body],
 ) -> None:
     """Put blocks that were read into the cache, without what was read between them."""
     views = [memoryview(answer) for answer in data]
@@ -157,7 +157,7 @@ def _keep(
         cache.add(key, offsets[rows].tolist(), blocks)
 
 
-def _raise_failures(ranges: list[FileRange], answers: list[bytes | Exception]) -> None:
+def _raise_failures(ranges: list[FileRange], answers: Sequence[Body | Exception]) -> None:
     """Raise the first failure; if several files failed, it comes with all of them."""
     failed: dict[RemoteFile, Exception] = {}
     lost: dict[RemoteFile, list[tuple[int, int]]] = {}
@@ -175,7 +175,7 @@ def _raise_failures(ranges: list[FileRange], answers: list[bytes | Exception]) -
         raise errors[0]
 
 
-def _address(data: bytes) -> np.uint64:
+def _address(data: Body) -> np.uint64:
     return np.uint64(np.frombuffer(data, dtype=np.uint8).ctypes.data) if data else np.uint64(0)
 
 

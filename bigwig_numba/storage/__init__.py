@@ -17,10 +17,12 @@ from .digests import digest_of_url
 from .listing import Listed, find_files, list_files
 from .opening import PathOrFile, open_source, open_unread
 from .options import RemoteOptions
+from .processes import Body
 from .remote import FileRange, RemoteFile, RemoteReader, raise_failure
 from .sources import ByteSource, FileObject, MappedFile
 
 __all__ = [
+    "Body",
     "ByteSource",
     "CoalescedRanges",
     "FileObject",

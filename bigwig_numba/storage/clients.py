@@ -100,9 +100,12 @@ class RangeClient(ABC):
         Whether an answer tells the file's version, so that no other request has to ask for it.
     n_in_flight
         Requests that run at one time.
+    in_any_process
+        Whether another process, with the same options, reaches the same files. Not those in memory.
     """
 
     tells_versions = False
+    in_any_process = False
     n_in_flight = 1
 
     @abstractmethod
@@ -162,6 +165,8 @@ class AsyncClient(RangeClient):
     timeout
         Seconds without a byte after which a request has failed.
     """
+
+    in_any_process = True
 
     def __init__(self, file_system: Any, *, n_in_flight: int, timeout: float) -> None:
         self._file_system = file_system

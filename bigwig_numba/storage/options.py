@@ -43,6 +43,9 @@ class RemoteOptions:
         ``"fsspec"``, or ``"obstore"`` for ``s3://`` through the package of that name.
     keep_indexes
         Whether to keep indexes in the user's cache folder, so that a known file opens with one small request.
+    processes
+        Processes that send the requests of a batch, each with ``concurrency`` of them in flight; 0, the default, is
+        this process alone. They are started at the first batch that is worth it, and end with the collection.
 
     Examples
     --------
@@ -59,6 +62,7 @@ class RemoteOptions:
     retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
     client: Literal["fsspec", "obstore"] = "fsspec"
     keep_indexes: bool = True
+    processes: int = 0
 
     def __post_init__(self) -> None:
         for name in ("latency", "max_waste"):
@@ -66,6 +70,8 @@ class RemoteOptions:
         for name in ("bandwidth", "max_request", "timeout"):
             self._require(name, getattr(self, name) > 0, "more than 0")
         self._require("concurrency", self.concurrency is None or self.concurrency >= 1, "1 or more, or None")
+        is_count = isinstance(self.processes, int) and self.processes >= 0
+        self._require("processes", is_count, "0 or more")
         self._require("client", self.client in ("fsspec", "obstore"), "'fsspec' or 'obstore'")
 
     def requests_in_flight(self, *, web_server: bool) -> int:

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, TypeVar, cast
 
+import numpy as np
+
 from ..block_cache import BlockCache
 from ..errors import StaleFileError, StorageError
 from ..ranges import Int64Array
@@ -17,6 +19,7 @@ from .clients import FileVersion, Pending, RangeAnswer, RangeClient, RangeReques
 from .connections import Connections
 from .digests import digest_of_url
 from .options import RemoteOptions
+from .processes import Body, RangeTable, RequestProcesses
 from .sources import Source
 
 __all__ = ["FileRange", "RemoteFile", "RemoteReader", "raise_failure"]
@@ -24,6 +27,7 @@ __all__ = ["FileRange", "RemoteFile", "RemoteReader", "raise_failure"]
 Answer = TypeVar("Answer")
 
 START_SIZE = 64 * 1024  # the first request of a file: header, zoom headers, summary, chromosomes of most assemblies
+SMALLEST_SHARE = 32  # ranges for which another process is worth its message
 CHECK_AGAIN = 30.0  # seconds after which a file is looked at again whose client does not tell versions
 
 
@@ -107,6 +111,7 @@ class RemoteReader:
         self.options = options or RemoteOptions()
         self.block_cache = block_cache
         self._storage_options = storage_options
+        self._processes: RequestProcesses | None = None
         self._lock = threading.Lock()
         self._reset()
 
@@ -114,9 +119,11 @@ class RemoteReader:
         return f"<RemoteReader of {len(self._places)} files>"
 
     def close(self) -> None:
-        """Finish the block cache, so that others can use what it has."""
+        """Finish the block cache, so that others can use what it has, and end the processes that send requests."""
         if self.block_cache is not None:
             self.block_cache.close()
+        if self._processes is not None and self._process == os.getpid():
+            self._processes.close()
 
     def open(self, url: str) -> RemoteFile:
         """A file, nothing of which is read yet."""
@@ -129,8 +136,8 @@ class RemoteReader:
         return file_system, path
 
     def n_in_flight(self, file: RemoteFile) -> int:
-        """Requests that its endpoint gets at one time."""
-        return self._place(file)[0].n_in_flight
+        """Requests that its endpoint gets at one time, from all processes."""
+        return self._place(file)[0].n_in_flight * max(1, self.options.processes)
 
     def endpoint(self, file: RemoteFile) -> str:
         """Where a file's URL leads, for URLs that mean different files at different endpoints."""
@@ -144,14 +151,38 @@ class RemoteReader:
 
         Files must be known: a version other than the file's own is a :class:`StaleFileError`.
         """
-        outcomes: list[bytes | Exception] = [b""] * len(ranges)
+        return [bytes(one) if isinstance(one, memoryview) else one for one in self.read_bodies(ranges)]
+
+    def read_bodies(self, ranges: Sequence[FileRange]) -> list[Body | Exception]:
+        """As :meth:`read`; bytes that another process has read stay in the memory that is shared with it."""
+        outcomes: list[Body | Exception] = [b""] * len(ranges)
         filled = [number for number, file_range in enumerate(ranges) if file_range.size]
         asked = [ranges[number] for number in filled]
-        answers = self._retried(asked, lambda asked: asked.file, self._begin_get, self._checked_data, doing="read")
-        self._check_again({file_range.file: None for file_range in asked}, asked, answers)
-        for number, answer in zip(filled, answers, strict=True):
+        for number, answer in zip(filled, self._read_elsewhere(asked) or self._read_here(asked), strict=True):
             outcomes[number] = answer
         return outcomes
+
+    def _read_here(self, asked: Sequence[FileRange]) -> Sequence[Body | Exception]:
+        answers = self._retried(asked, lambda asked: asked.file, self._begin_get, self._checked_data, doing="read")
+        self._check_again({file_range.file: None for file_range in asked}, asked, answers)
+        return answers
+
+    def _read_elsewhere(self, asked: Sequence[FileRange]) -> Sequence[Body | Exception] | None:
+        """Read by other processes, as many as there is work for; None if there is none for any."""
+        n_parts = min(self.options.processes, len(asked) // SMALLEST_SHARE)
+        numbers = {file: number for number, file in enumerate({file_range.file: None for file_range in asked})}
+        if not n_parts or not all(self._place(file)[0].in_any_process for file in numbers):
+            return None
+        with self._lock:
+            if self._processes is None:
+                self._processes = RequestProcesses(self.options.processes, self._storage_options, self.options)
+        rows = [(numbers[file], offset, size) for file, offset, size in asked]
+        files, offsets, sizes = np.array(rows, np.int64).T.copy()
+        table = RangeTable(
+            urls=[file.full_url for file in numbers], versions=[file.version for file in numbers], files=files,
+            offsets=offsets, sizes=sizes, places=np.cumsum(sizes) - sizes,
+        )  # fmt: skip
+        return self._processes.read(table, n_parts)
 
     def read_starts(self, files: Sequence[RemoteFile], size: int = START_SIZE) -> list[bytes | Exception]:
         """Read the first bytes of files and learn their versions, by one request each where the client can."""
@@ -272,6 +303,7 @@ class RemoteReader:
         self._lock = threading.Lock()
         self._connections = Connections(self._storage_options, self.options)
         self._places: dict[str, tuple[RangeClient, str, Any]] = {}
+        self._processes = None
 
 
 def raise_failure(ranges: Sequence[FileRange], outcomes: Sequence[bytes | Exception]) -> None:
