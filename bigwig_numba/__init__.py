@@ -2,13 +2,10 @@
 
 >>> import bigwig_numba
 >>> from bigwig_numba.example_data import example_data
->>> import tempfile
->>> folder = tempfile.TemporaryDirectory()
->>> path = example_data(folder.name, chromosome_length=50_000).bigwig_paths[0]
+>>> path = example_data(chromosome_length=50_000).bigwig_paths[0]
 >>> with bigwig_numba.open(path) as track:
 ...     track.values("chr1", 20_000, 20_004)
 array([3., 3., 3., 3.], dtype=float32)
->>> folder.cleanup()
 """
 
 from bigwig_numba.bigwig import BigWig, Intervals, open

@@ -85,12 +85,12 @@ def known_rows(chromosomes: Any, rows: Mapping[str, int], *, url: str) -> npt.ND
     return found
 
 
-def check_out(out: Any, *, device: str) -> None:
-    """Raise ``ConfigError`` unless an array to be written to is on this device, and writeable."""
+def check_out(out: Any, *, device: str, owner: str = "collection") -> None:
+    """Raise ``ConfigError`` unless an array to be written to is on its owner's device, and writeable."""
     is_host = isinstance(out, np.ndarray)
     if is_host is not (device == "cpu") or not hasattr(out, "flags"):
         expected = "a NumPy array" if device == "cpu" else "a CuPy array"
-        message = f"out is of type {type(out).__name__}, expected {expected}: the collection is on {device!r}"
+        message = f"out is of type {type(out).__name__}, expected {expected}: the {owner} is on {device!r}"
         raise ConfigError(message, argument="out", value=type(out).__name__)
     if is_host and not out.flags.writeable:
         raise ConfigError("out is read-only, expected an array to write to", argument="out", value=out.shape)

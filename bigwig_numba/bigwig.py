@@ -45,6 +45,10 @@ class Intervals(NamedTuple):
         Bases [start, end), 0-based.
     values : (N,) float32
         A value each.
+
+    Examples
+    --------
+    See :meth:`BigWig.intervals`.
     """
 
     starts: npt.NDArray[np.int64]
@@ -79,10 +83,8 @@ class BigWig:
 
     Examples
     --------
-    >>> import tempfile
     >>> from bigwig_numba.example_data import example_data
-    >>> folder = tempfile.TemporaryDirectory()
-    >>> path = example_data(folder.name, chromosome_length=50_000).bigwig_paths[0]
+    >>> path = example_data(chromosome_length=50_000).bigwig_paths[0]
     >>> with BigWig(path) as bigwig:
     ...     print(bigwig.chroms)
     ...     print(bigwig.values("chr1", 1_000, 1_003).shape)
@@ -90,7 +92,6 @@ class BigWig:
     {'chr1': 50000, 'chr2': 45000, 'chr3': 40000}
     (3,)
     [1. 1. 1. 1. 1.]
-    >>> folder.cleanup()
     """
 
     def __init__(self, path_or_url: PathOrFile, *, storage_options: dict[str, Any] | None = None) -> None:
@@ -191,10 +192,9 @@ class BigWig:
 
         Examples
         --------
-        >>> import tempfile
         >>> from bigwig_numba.example_data import example_data
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     BigWig(example_data(folder, chromosome_length=50_000).bigwig_paths[0]).section_types()
+        >>> with BigWig(example_data(chromosome_length=50_000).bigwig_paths[0]) as bigwig:
+        ...     bigwig.section_types()
         {'bedGraph': 6}
         """
         self._require_open()
@@ -259,6 +259,13 @@ class BigWig:
             If the window is empty.
         BlockDecodeError
             If a block of the file that is needed is damaged.
+
+        Examples
+        --------
+        >>> from bigwig_numba.example_data import example_data
+        >>> with BigWig(example_data(chromosome_length=50_000).bigwig_paths[0]) as bigwig:
+        ...     bigwig.values("chr1", 49_998, 50_002)  # the chromosome has 50,000 bases
+        array([ 1.,  1., nan, nan], dtype=float32)
         """
         plan = self._plan(chrom, start, end, window_size=1)
         reduction = Reduction(get_statistic("mean"), np.nan, "float32", np.ones(1, np.float32))
@@ -283,6 +290,14 @@ class BigWig:
         ------
         ChromNotFoundError, WindowError, BlockDecodeError
             As in :meth:`values`.
+
+        Examples
+        --------
+        >>> from bigwig_numba.example_data import example_data
+        >>> with BigWig(example_data(chromosome_length=50_000).bigwig_paths[0]) as bigwig:
+        ...     starts, ends, values = bigwig.intervals("chr1", 20_000, 20_020)
+        >>> list(zip(starts.tolist(), ends.tolist(), values.tolist()))
+        [(19964, 20016, 3.0), (20016, 20024, 2.0)]
         """
         row = self._index.chromosomes.row(chrom, url=self.path)
         start, end = self._checked_window(start, end)
@@ -316,14 +331,11 @@ class BigWig:
 
         Examples
         --------
-        >>> import tempfile
         >>> from bigwig_numba.example_data import example_data
-        >>> folder = tempfile.TemporaryDirectory()
-        >>> with BigWig(example_data(folder.name, chromosome_length=50_000).bigwig_paths[0]) as bigwig:
+        >>> with BigWig(example_data(chromosome_length=50_000).bigwig_paths[0]) as bigwig:
         ...     frame = bigwig.intervals_frame(include_chromosomes="chr2", threshold=None)
         >>> frame.dtypes.astype(str).to_dict()
         {'chrom': 'str', 'start': 'int64', 'end': 'int64', 'value': 'float32'}
-        >>> folder.cleanup()
         """
         self._require_open()
         wanted = IntervalOptions(**options)
@@ -449,14 +461,11 @@ def open(path_or_url: PathOrFile, *, storage_options: dict[str, Any] | None = No
 
     Examples
     --------
-    >>> import tempfile
     >>> from bigwig_numba.example_data import example_data
-    >>> folder = tempfile.TemporaryDirectory()
-    >>> with open(example_data(folder.name, chromosome_length=50_000).bigwig_paths[0]) as bigwig:
+    >>> with open(example_data(chromosome_length=50_000).bigwig_paths[0]) as bigwig:
     ...     starts, ends, values = bigwig.intervals("chr2", 100, 200)
     >>> bool((ends > 100).all() and (starts < 200).all())
     True
-    >>> folder.cleanup()
     """
     return BigWig(path_or_url, storage_options=storage_options)
 

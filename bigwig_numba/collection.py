@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import threading
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
@@ -16,26 +14,23 @@ from .arguments import check_out, dtype_name, integer, known_rows, number, posit
 from .chromosome_names import Include, select_chromosomes, sorted_chromosomes
 from .collection_settings import Settings
 from .engine.reduction import Reduction
-from .engine.sources import SourceTable
-from .errors import ConfigError, StorageError
-from .interval_frames import IntervalOptions, read_intervals
+from .errors import ConfigError
+from .interval_frames import IntervalOptions
 from .kernels.statistics import Statistic, get_statistics
 from .kernels.swapping import InflateKernel, ReduceKernel
-from .masking import MASKABLE, empty_index, empty_source, failed_tracks, without_tracks
 from .matrix import GenomeMatrix, lazy_matrix
-from .opening import PathLike, find_listed, open_files
-from .plan import TrackTable, request_windows
+from .open_tracks import OpenTracks
+from .opening import PathLike, find_listed
+from .plan import request_windows
 from .plot import plot_region, track_names
 from .reprs import facts_html, table_html
 from .scale import scales_of_paths
-from .storage import FileVersion, RemoteOptions, RemoteReader, display_url
+from .storage import RemoteOptions
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["BigWigCollection"]
-
-logger = logging.getLogger(__name__)
 
 
 class BigWigCollection:
@@ -108,17 +103,14 @@ class BigWigCollection:
 
     Examples
     --------
-    >>> import tempfile
     >>> from bigwig_numba.example_data import example_data
-    >>> folder = tempfile.TemporaryDirectory()
-    >>> paths = example_data(folder.name, chromosome_length=50_000).bigwig_paths
+    >>> paths = example_data(chromosome_length=50_000).bigwig_paths
     >>> with BigWigCollection(paths, device="cpu", first_n_files=2) as collection:
     ...     print(collection.chromosome_sizes)
     ...     batch = collection.get_batch(["chr1", "chr2"], [10_000, 2_000], [12_048, 4_048], window_size=32)
     ...     print(batch.shape)
     {'chr1': 50000, 'chr2': 45000, 'chr3': 40000}
     (2, 64, 2)
-    >>> folder.cleanup()
     """
 
     def __init__(
@@ -157,35 +149,11 @@ class BigWigCollection:
         listed = (sorted(listed, key=lambda file: file.path) if sort else listed)[:first_n_files]
         paths = [file.path for file in listed]
         versions = {file.path: file.version for file in listed if file.version is not None}
-        self._open(paths, scales_of_paths(paths, scale), settings, reader=reader, versions=versions)
+        self._use(OpenTracks(paths, scales_of_paths(paths, scale), settings, reader=reader, versions=versions))
 
-    def _open(
-        self,
-        paths: list[str],
-        scales: npt.NDArray[np.float32],
-        settings: Settings,
-        *,
-        reader: RemoteReader | None = None,
-        versions: Mapping[str, FileVersion] | None = None,
-    ) -> None:
-        self.bigwig_paths = paths
-        self._scales = scales
-        self._settings = settings
-        self._reader = reader or settings.new_reader()
-        opened = open_files(
-            paths, self._reader, storage_options=settings.storage_options, versions=versions, on_error=settings.on_error
-        )
-        self._urls = [display_url(path) for path in paths]
-        self._valid = np.array([track not in opened.errors for track in range(len(paths))], dtype=np.bool_)
-        self._masking = threading.Lock()
-        self._warn_of(opened.errors)
-        sources = [empty_source() if track in opened.errors else opened.sources[track] for track in range(len(paths))]
-        indexes = [opened.indexes.get(track) or empty_index(url) for track, url in enumerate(self._urls)]
-        self._sources: SourceTable | None = SourceTable(sources)
-        self._name = f"collection of {self._urls[0]}" + (f" and {len(paths) - 1} more" if len(paths) > 1 else "")
-        self._tracks = TrackTable.from_indexes(indexes)
-        self._rows = {name: row for row, name in enumerate(self._tracks.chromosome_names)}
-        self._engine = settings.new_engine(self._tracks, self._sources)
+    def _use(self, tracks: OpenTracks) -> None:
+        self.bigwig_paths = tracks.paths
+        self._tracks = tracks
 
     def get_batch(
         self,
@@ -243,12 +211,11 @@ class BigWigCollection:
         BlockDecodeError, FormatError
             What a window needs of a file is damaged.
         """
-        sources = self._open_sources()
-        files = None if track_indices is None else track_numbers(track_indices)
         tracks = self._tracks
+        files = None if track_indices is None else track_numbers(track_indices)
         request = request_windows(
-            tracks,
-            known_rows(chromosomes, self._rows, url=self._name),
+            tracks.table,
+            known_rows(chromosomes, tracks.rows, url=tracks.name),
             starts=positions(start, "start"),
             ends=positions(end, "end"),
             window_size=integer(window_size, "window_size"),
@@ -258,36 +225,11 @@ class BigWigCollection:
             statistic=get_statistics(statistic),
             default_value=number(default_value, "default_value"),
             dtype=dtype_name(dtype),
-            scales=self._scales if files is None else self._scales[files],
+            scales=tracks.scales if files is None else tracks.scales[files],
         )
         if out is not None:
             check_out(out, device=self.device)
-        while True:
-            try:
-                return self._engine.batch(request, tracks, sources, reduction, out=out)
-            except MASKABLE as error:
-                if self._settings.on_error == "raise" or not self._mask(error, tracks):
-                    raise
-            tracks = self._tracks  # without those that failed
-
-    def _mask(self, error: BaseException, used: TrackTable) -> bool:
-        """Do without the tracks that an error is about; False if there are none to do without, or no others."""
-        with self._masking:
-            failed = failed_tracks(error, self._urls)
-            new = {track: failure for track, failure in failed.items() if self._valid[track]}
-            if not new:
-                return bool(failed) and used is not self._tracks  # another thread has done it meanwhile
-            if len(new) == self._valid.sum():
-                return False
-            self._valid[list(new)] = False
-            self._tracks = without_tracks(self._tracks, ~self._valid)
-            self._settings.keep(self._engine, self._tracks, self._open_sources())
-        self._warn_of(new)
-        return True
-
-    def _warn_of(self, errors: Mapping[int, BaseException]) -> None:
-        for track, error in errors.items():
-            logger.warning("Track %d has default values from now on: %s", track, error)
+        return tracks.batch(request, reduction, out=out)
 
     def intervals(
         self,
@@ -305,7 +247,8 @@ class BigWigCollection:
 
         In this order: values are scaled, and those not above the threshold left out; what lies in the blacklist is cut
         out; what is left is padded and, with ``merge``, joined; where that reached into the blacklist again, it is cut
-        out again. NaN in a file is no value.
+        out again. NaN in a file is no value. With ``on_error="mask"`` a file that cannot be read meanwhile is masked as
+        in :meth:`get_batch`, and the intervals are those of the others.
 
         Parameters
         ----------
@@ -347,30 +290,20 @@ class BigWigCollection:
 
         Examples
         --------
-        >>> import tempfile
         >>> from bigwig_numba.example_data import example_data
-        >>> folder = tempfile.TemporaryDirectory()
-        >>> paths = example_data(folder.name, chromosome_length=50_000).bigwig_paths
+        >>> paths = example_data(chromosome_length=50_000).bigwig_paths
         >>> with BigWigCollection(paths, device="cpu", first_n_files=2) as collection:
         ...     print(collection.intervals(threshold=40, merge=True, merge_allow_gap=200, padding=50).head(2))
           chrom  start    end  value
         0  chr1   3835   4207   75.0
         1  chr1  28688  28833   45.0
-        >>> folder.cleanup()
         """
         options = IntervalOptions(
-            include_chromosomes=include_chromosomes,
-            exclude_chromosomes=exclude_chromosomes,
-            blacklist=blacklist,
-            blacklist_buffer=blacklist_buffer,
-            padding=padding,
-            merge=merge,
-            threshold=threshold,
-            merge_allow_gap=merge_allow_gap,
-            batch_size=batch_size,
-        )
-        sources = self._open_sources()
-        return read_intervals(self._tracks, sources, self._engine, self._scales, options, name=self._name)
+            include_chromosomes=include_chromosomes, exclude_chromosomes=exclude_chromosomes, blacklist=blacklist,
+            blacklist_buffer=blacklist_buffer, padding=padding, merge=merge, threshold=threshold,
+            merge_allow_gap=merge_allow_gap, batch_size=batch_size,
+        )  # fmt: skip
+        return self._tracks.intervals(options)
 
     def plot(
         self,
@@ -472,7 +405,7 @@ class BigWigCollection:
         exclude_chromosomes
             Names to leave out.
         """
-        return set(select_chromosomes(self._rows, include_chromosomes, exclude_chromosomes))
+        return set(select_chromosomes(self._tracks.rows, include_chromosomes, exclude_chromosomes))
 
     def get_chromosomes_present_in_all_files(
         self, include_chromosomes: Include = "all", exclude_chromosomes: Iterable[str] | None = None
@@ -484,58 +417,48 @@ class BigWigCollection:
         include_chromosomes, exclude_chromosomes
             As in :meth:`chromosomes`.
         """
-        in_all = np.all(self._tracks.genome_starts >= 0, axis=1)
-        names = [name for name, row in self._rows.items() if in_all[row]]
+        in_all = np.all(self._tracks.table.genome_starts >= 0, axis=1)
+        names = [name for name, row in self._tracks.rows.items() if in_all[row]]
         return select_chromosomes(names, include_chromosomes, exclude_chromosomes)
 
     @property
     def chromosome_sizes(self) -> dict[str, int]:
         """Name to length in bases, in natural order; the largest length where files disagree."""
-        lengths = self._tracks.chromosome_lengths
-        return {name: int(lengths[self._rows[name]]) for name in sorted_chromosomes(self._rows)}
+        lengths, rows = self._tracks.table.chromosome_lengths, self._tracks.rows
+        return {name: int(lengths[rows[name]]) for name in sorted_chromosomes(rows)}
 
     @property
     def device(self) -> str:
         """Where batches are made: ``"cpu"`` or ``"cuda"``."""
-        return self._engine.name
+        return self._tracks.engine.name
 
     @property
     def on_error(self) -> str:
         """What becomes of a file that cannot be read: ``"raise"`` or ``"mask"``."""
-        return self._settings.on_error
+        return self._tracks.settings.on_error
 
     @property
     def valid_tracks(self) -> npt.NDArray[np.bool_]:
         """(T,) bool: the tracks that can be read. All, unless ``on_error="mask"`` let others become default values."""
-        return self._valid.copy()
+        return self._tracks.valid.copy()
 
     @property
     def stage_seconds(self) -> dict[str, float]:
         """Seconds that batches took so far, by stage; those of batches made side by side add up."""
-        return self._engine.clock.seconds
+        return self._tracks.engine.clock.seconds
 
     @property
     def memory(self) -> dict[str, int]:
         """Bytes that are held for the next batches: the index, kept blocks on the device and on the host, buffers."""
-        return {"index": self._tracks.n_bytes, **self._engine.memory}
+        return {"index": self._tracks.table.n_bytes, **self._tracks.engine.memory}
 
     def reset_gpu(self) -> None:
         """Forget everything on the GPU; the next batch is made on what is then the current one. Nothing on the CPU."""
-        self._engine.close()
-        self._engine = self._settings.new_engine(self._tracks, self._open_sources())
+        self._tracks.reset_gpu()
 
     def close(self) -> None:
         """Close the files and give back threads and device memory. The collection gives no more batches."""
-        if self._sources is not None:
-            self._sources.close()
-            self._sources = None
-            self._engine.close()
-            self._reader.close()
-
-    def _open_sources(self) -> SourceTable:
-        if self._sources is None:
-            raise StorageError(f"The {self._name} is closed; make a new one", url=self._name)
-        return self._sources
+        self._tracks.close()
 
     def __len__(self) -> int:
         """Number of tracks."""
@@ -548,24 +471,21 @@ class BigWigCollection:
         self.close()
 
     def __repr__(self) -> str:
-        n_blocks = len(self._tracks.leaf_starts)
-        state = ", closed" if self._sources is None else ""
-        return (
-            f"BigWigCollection({len(self)} tracks, {len(self._rows)} chromosomes, {n_blocks:,} blocks, "
-            f"device={self.device!r}{state})"
-        )
+        state = ", closed" if self._tracks.is_closed else ""
+        content = f"{len(self)} tracks, {len(self._tracks.rows)} chromosomes, {self._tracks.n_blocks:,} blocks"
+        return f"BigWigCollection({content}, device={self.device!r}{state})"
 
     def _repr_html_(self) -> str:
         tracks = table_html(("", "track", "file"), [
             (str(number), name, path)
             for number, (name, path) in enumerate(zip(track_names(self.bigwig_paths), self.bigwig_paths, strict=True))
         ])  # fmt: skip
-        facts = {"device": self.device, "blocks": f"{len(self._tracks.leaf_starts):,}"}
+        facts = {"device": self.device, "blocks": f"{self._tracks.n_blocks:,}"}
         return facts_html(f"BigWigCollection of {len(self)} tracks", facts, self.chromosome_sizes) + tracks
 
     def __getstate__(self) -> dict[str, Any]:
         """What opens the same files again: maps, sockets and threads cannot travel to another process."""
-        return {"paths": self.bigwig_paths, "scales": self._scales, "settings": self._settings}
+        return {"paths": self.bigwig_paths, "scales": self._tracks.scales, "settings": self._tracks.settings}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self._open(**state)
+        self._use(OpenTracks(**state, reader=state["settings"].new_reader()))

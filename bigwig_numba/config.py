@@ -41,6 +41,13 @@ class Config:
         MD5 of the gzipped file; empty: what ENCODE publishes about it.
     encode_url
         The ENCODE portal, or a mirror of it.
+
+    Examples
+    --------
+    >>> import dataclasses
+    >>> mirrored = dataclasses.replace(read_config({}), encode_url="https://encode.example.org")
+    >>> mirrored.encode_url
+    'https://encode.example.org'
     """
 
     example_data_dir: Path

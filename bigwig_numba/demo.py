@@ -134,9 +134,7 @@ def run_demo(
     >>> result.shape
     (4, 16384, 8)
     """
-    for argument, value in (("n_batches", n_batches), ("batch_size", batch_size), ("window_size", window_size)):
-        if value < 1:
-            raise ConfigError(f"{argument}={value} must be at least 1", argument=argument, value=value)
+    _check_numbers(n_batches=n_batches, batch_size=batch_size, window_size=window_size)
     if sequence_length < window_size:
         message = f"sequence_length={sequence_length} holds no bin of window_size={window_size} bases"
         raise ConfigError(message, argument="sequence_length", value=sequence_length)
@@ -149,33 +147,28 @@ def run_demo(
         batches = _draw_batches(
             collection.chromosome_sizes, n_batches=n_batches, batch_size=batch_size, length=sequence_length, seed=seed
         )
-        seconds = 0.0
-        checksum = hashlib.blake2b(digest_size=CHECKSUM_BYTES)
-        with tqdm(total=n_batches, desc="Compiling kernels", unit="batch", disable=None if progress else True) as bar:
-            values, first_batch_seconds = _timed_batch(collection, batches[0], window_size)
-            first_batch = _on_host(values)
-            bar.set_description("Streaming batches")
-            bar.reset()
-            for windows in batches:
-                values, batch_seconds = _timed_batch(collection, windows, window_size)
-                seconds += batch_seconds
-                checksum.update(_on_host(values).tobytes())
-                bar.update()
+        streamed = _stream(collection, batches, window_size, progress=progress)
         if picture_path is not None:
-            _draw_fullest_window(collection.bigwig_paths, batches[0], first_batch, window_size, picture_path)
+            _draw_fullest_window(collection.bigwig_paths, batches[0], streamed.first_batch, window_size, picture_path)
         return DemoResult(
             bigwig_paths=tuple(collection.bigwig_paths),
             device=_device_name(collection.device),
             n_batches=n_batches,
-            shape=values.shape,
-            dtype=str(values.dtype),
+            shape=streamed.first_batch.shape,
+            dtype=str(streamed.first_batch.dtype),
             open_seconds=open_seconds,
-            first_batch_seconds=first_batch_seconds,
-            seconds=seconds,
-            windows_per_second=n_batches * batch_size / seconds,
-            checksum=checksum.hexdigest(),
+            first_batch_seconds=streamed.first_batch_seconds,
+            seconds=streamed.seconds,
+            windows_per_second=n_batches * batch_size / streamed.seconds,
+            checksum=streamed.checksum,
             picture=picture_path,
         )
+
+
+def _check_numbers(**numbers: int) -> None:
+    for argument, value in numbers.items():
+        if value < 1:
+            raise ConfigError(f"{argument}={value} must be at least 1", argument=argument, value=value)
 
 
 def _picture_path(asked: str | Path | None) -> Path | None:
@@ -214,6 +207,33 @@ def _draw_batches(
         Windows([names[row] for row in batch_rows], batch_starts, batch_starts + length)
         for batch_rows, batch_starts in zip(rows, starts, strict=True)
     ]
+
+
+@dataclass(frozen=True)
+class _Streamed:
+    """What going through all batches gave: the first, (S, B, T) on the host, times, and the checksum of all."""
+
+    first_batch: npt.NDArray[np.floating]
+    first_batch_seconds: float
+    seconds: float
+    checksum: str
+
+
+def _stream(collection: BigWigCollection, batches: Sequence[Windows], window_size: int, *, progress: bool) -> _Streamed:
+    """Get the first batch, which compiles kernels, and then all of them against the clock."""
+    seconds = 0.0
+    checksum = hashlib.blake2b(digest_size=CHECKSUM_BYTES)
+    with tqdm(total=len(batches), desc="Compiling kernels", unit="batch", disable=None if progress else True) as bar:
+        values, first_batch_seconds = _timed_batch(collection, batches[0], window_size)
+        first_batch = _on_host(values)
+        bar.set_description("Streaming batches")
+        bar.reset()
+        for windows in batches:
+            values, batch_seconds = _timed_batch(collection, windows, window_size)
+            seconds += batch_seconds
+            checksum.update(_on_host(values).tobytes())
+            bar.update()
+    return _Streamed(first_batch, first_batch_seconds, seconds, checksum.hexdigest())
 
 
 def _timed_batch(collection: BigWigCollection, windows: Windows, window_size: int) -> tuple[Any, float]:

@@ -54,6 +54,12 @@ def download_example_data(*, progress: bool = True, config: Config | None = None
     ------
     StorageError
         A file, or what ENCODE says about it, cannot be had.
+
+    Examples
+    --------
+    >>> data = download_example_data()  # doctest: +SKIP
+    >>> [path.name for path in data.bigwig_paths]  # doctest: +SKIP
+    ['ENCFF270YCY.bigWig', 'ENCFF270ISQ.bigWig']
     """
     config = config or read_config()
     paths = []

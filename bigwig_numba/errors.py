@@ -56,6 +56,15 @@ class BigWigError(Exception):
     ----------
     message
         What happened, in a sentence that names the file, the place and what to do.
+
+    Examples
+    --------
+    >>> from bigwig_numba.regions import tile
+    >>> try:
+    ...     tile({"chr1": 100}, 0)
+    ... except BigWigError as error:
+    ...     print(type(error).__name__, "-", error)
+    ConfigError - width is 0, expected a whole number from 1 to 68719476736
     """
 
     def __init__(self, message: str) -> None:
@@ -79,6 +88,16 @@ class FormatError(BigWigError, ValueError):
         Display name of the file, without credentials.
     offset
         Byte of the file where the trouble is, if it has one place.
+
+    Examples
+    --------
+    >>> import io
+    >>> import bigwig_numba
+    >>> try:
+    ...     bigwig_numba.open(io.BytesIO(b"<html>".ljust(64)))
+    ... except FormatError as error:
+    ...     print(error.url, error.offset)
+    <BytesIO> 0
     """
 
     def __init__(self, message: str, *, url: str, offset: int | None = None) -> None:
@@ -104,6 +123,13 @@ class BlockDecodeError(FormatError):
         Bytes of the block in the file.
     status
         The kernel's status of the block (0 is good).
+
+    Examples
+    --------
+    >>> from bigwig_numba.kernels.statuses import BlockStatus
+    >>> error = BlockDecodeError("a.bw is damaged", url="a.bw", block=4, offset=18_135, size=4_444, status=13)
+    >>> print(BlockStatus(error.status).words)
+    its Adler-32 checksum is wrong
     """
 
     def __init__(self, message: str, *, url: str, block: int, offset: int, size: int, status: int) -> None:
@@ -124,6 +150,12 @@ class StorageError(BigWigError, OSError):
         Display name of the file, without credentials.
     ranges
         The byte ranges ``(offset, size)`` that failed, if the trouble is with ranges.
+
+    Examples
+    --------
+    >>> error = StorageError("a.bw cannot be read after 5 tries", url="a.bw", ranges=[(0, 64)])
+    >>> error.url, error.ranges
+    ('a.bw', ((0, 64),))
     """
 
     def __init__(self, message: str, *, url: str, ranges: Iterable[tuple[int, int]] = ()) -> None:
@@ -149,6 +181,16 @@ class ChromNotFoundError(BigWigError, KeyError):
         Names that exist and look alike, likeliest first.
     url
         Display name of the file, without credentials, or of the collection.
+
+    Examples
+    --------
+    >>> from bigwig_numba.regions import clip_to_chromosomes
+    >>> import pandas as pd
+    >>> try:
+    ...     clip_to_chromosomes(pd.DataFrame({"chrom": ["1"], "start": [0], "end": [10]}), {"chr1": 100})
+    ... except ChromNotFoundError as error:
+    ...     print(error.name, error.near_misses)
+    1 ('chr1',)
     """
 
     def __init__(self, message: str, *, name: str, near_misses: Sequence[str] = (), url: str = "") -> None:
@@ -192,6 +234,16 @@ class WindowError(BigWigError, ValueError):
         Which rows and why.
     rows
         Row numbers of the offending windows in the query.
+
+    Examples
+    --------
+    >>> from bigwig_numba.regions import merge
+    >>> import pandas as pd
+    >>> try:
+    ...     merge(pd.DataFrame({"chrom": ["chr1", "chr1"], "start": [0, 30], "end": [10, 20]}))
+    ... except WindowError as error:
+    ...     print(error, error.rows)
+    1 regions of frame end before they start (row 1: chr1, 30, 20) (1,)
     """
 
     def __init__(self, message: str, *, rows: Iterable[int]) -> None:
@@ -210,6 +262,15 @@ class ConfigError(BigWigError, ValueError):
         Name of the argument.
     value
         What was given.
+
+    Examples
+    --------
+    >>> from bigwig_numba.regions import tile
+    >>> try:
+    ...     tile({"chr1": 100}, 10, last="keep")
+    ... except ConfigError as error:
+    ...     print(error, "-", error.argument, error.value)
+    last is 'keep', expected 'drop', 'cut' or 'shift' - last keep
     """
 
     def __init__(self, message: str, *, argument: str, value: object) -> None:

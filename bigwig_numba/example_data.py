@@ -45,6 +45,14 @@ class ExampleData:
         The FASTA file; its index (``.fai``) lies beside it.
     chromosome_sizes
         Name to length in bases.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     data = example_data(folder, chromosome_length=50_000)
+    >>> data.bigwig_paths[0].name, data.reference_genome_path.name, data.chromosome_sizes["chr1"]
+    ('atac_seq.bw', 'genome.fa', 50000)
     """
 
     bigwig_paths: tuple[Path, ...]

@@ -38,6 +38,10 @@ def plan_blocks(index: FileIndex, numbers: Int64Array, *, whole: bool = True) ->
     -------
     ReadPlan
         Of no windows and one track.
+
+    Examples
+    --------
+    See :func:`count_section_types`, which looks at the blocks that such a plan reads.
     """
     header, n_blocks = index.header, len(numbers)
     sizes = index.blocks.sizes[numbers]
@@ -82,6 +86,10 @@ def inflate_numbered(
     -------
     plan, inflated
         What was read, and what came of it.
+
+    Examples
+    --------
+    See :func:`count_section_types`.
     """
     plan = plan_blocks(index, numbers, whole=whole)
     return plan, engine.inflate(fetch_blocks(plan, [source], team=engine.team), plan)
@@ -120,6 +128,23 @@ def count_section_types(inflated: InflatedBlocks) -> dict[str, int]:
     -------
     dict
         Type to number, for the types that are there.
+
+    Examples
+    --------
+    >>> import contextlib, tempfile
+    >>> from bigwig_numba.index import read_file_index
+    >>> from bigwig_numba.storage import open_source
+    >>> from bigwig_numba.write import write_bigwig
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> path = f"{folder.name}/track.bw"
+    >>> write_bigwig(path, {"chr1": 5_000}, [("chr1", 1_000, np.arange(3_000.0))])
+    >>> engine = CpuEngine(1)
+    >>> with contextlib.closing(open_source(path)) as source:
+    ...     plan, inflated = inflate_numbered(source, read_file_index(source), engine, np.array([0, 2]))
+    >>> plan.n_blocks, inflated.counts.tolist(), count_section_types(inflated)
+    (2, [1024, 952], {'bedGraph': 2})
+    >>> engine.close()
+    >>> folder.cleanup()
     """
     bases = inflated.bases[(inflated.statuses == 0) & (inflated.counts > 0)]
     kinds = np.bincount(inflated.words[bases + np.uint64(5)] & np.uint32(0xFF), minlength=max(SECTION_TYPES) + 1)

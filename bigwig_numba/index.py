@@ -51,6 +51,13 @@ class Chromosomes:
         The file's own numbers, ascending; not always 0, 1, 2, ...
     genome_starts : (C,) int64
         Genome position of a chromosome's first base.
+
+    Examples
+    --------
+    >>> chromosomes = Chromosomes(
+    ...     ("chr1", "chr2"), np.array([1_000, 800]), np.array([0, 1], np.uint32), np.array([0, 1_000]))
+    >>> chromosomes.row("chr2", url="a.bw"), chromosomes.as_dict()
+    (1, {'chr1': 1000, 'chr2': 800})
     """
 
     names: tuple[str, ...]
@@ -96,6 +103,13 @@ class BlockIndex:
         a binary search right.
     offsets, sizes : (K,) int64
         Bytes of the block in the file.
+
+    Examples
+    --------
+    >>> ends = np.array([100, 250, 400])
+    >>> blocks = BlockIndex(np.array([0, 100, 300]), ends, ends, np.array([64, 90, 120]), np.array([26, 30, 20]))
+    >>> blocks.run(240, 310)  # blocks 1 and 2
+    (1, 3)
     """
 
     starts: Int64Array
@@ -128,6 +142,10 @@ class FileIndex:
         Names, lengths, and where they lie in genome positions.
     blocks
         Where the data's blocks lie.
+
+    Examples
+    --------
+    See :func:`read_file_index`.
     """
 
     url: str
@@ -153,6 +171,22 @@ def read_file_index(source: ByteSource) -> FileIndex:
     ------
     FormatError
         If this is no bigWig, or is damaged or cut off; it says what was expected where.
+
+    Examples
+    --------
+    >>> import contextlib, tempfile
+    >>> from bigwig_numba.storage import open_source
+    >>> from bigwig_numba.write import write_bigwig
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> path = f"{folder.name}/track.bw"
+    >>> write_bigwig(path, {"chr1": 5_000}, [("chr1", 1_000, np.arange(3_000.0))])
+    >>> with contextlib.closing(open_source(path)) as source:
+    ...     index = read_file_index(source)
+    >>> index.header.version, index.chromosomes.as_dict(), len(index.blocks)
+    (4, {'chr1': 5000}, 3)
+    >>> index.blocks.run(2_500, 2_600)  # the second block has these bases
+    (1, 2)
+    >>> folder.cleanup()
     """
     url = source.url
     reader = _Reader(source)
@@ -188,6 +222,17 @@ def read_zoom_index(source: ByteSource, file_index: FileIndex, level: int) -> Bl
     ------
     FormatError
         If that level's index is damaged or cut off.
+
+    Examples
+    --------
+    >>> import contextlib
+    >>> from bigwig_numba.example_data import example_data
+    >>> from bigwig_numba.storage import open_source
+    >>> with contextlib.closing(open_source(example_data(chromosome_length=50_000).bigwig_paths[1])) as source:
+    ...     index = read_file_index(source)
+    ...     zoom = read_zoom_index(source, index, level=0)
+    >>> index.zoom_headers[0].reduction_level, len(index.blocks), len(zoom)
+    (160, 8, 3)
     """
     reader = _Reader(source, read_start=False)
     reader.expect_parts(file_index.header, file_index.zoom_headers)

@@ -31,20 +31,15 @@ def batches(dataset: BigWigDataset) -> Iterator[Any]:
 
     Examples
     --------
-    >>> import tempfile
-    >>> import pandas as pd
     >>> from bigwig_numba.example_data import example_data
-    >>> folder = tempfile.TemporaryDirectory()
-    >>> data = example_data(folder.name, chromosome_length=50_000)
-    >>> regions = pd.DataFrame({"chrom": ["chr1"], "start": [10_000], "end": [40_000]})
+    >>> data = example_data(chromosome_length=50_000)
     >>> dataset = BigWigDataset(
-    ...     regions, data.bigwig_paths, data.reference_genome_path, batch_size=8, batches_per_epoch=1, window_size=100,
+    ...     None, data.bigwig_paths, data.reference_genome_path, batch_size=8, batches_per_epoch=1, window_size=100,
     ...     dtype="bfloat16", device="cpu")
     >>> for sequences, values in batches(dataset):
     ...     print(sequences.shape, values.shape, values.dtype)
     (8, 1000, 4) (8, 10, 8) bfloat16
     >>> dataset.close()
-    >>> folder.cleanup()
     """
 
     def convert(batch: Batch) -> Any:

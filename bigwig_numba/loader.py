@@ -47,10 +47,8 @@ class QueryLoader:
 
     Examples
     --------
-    >>> import tempfile
     >>> from bigwig_numba.example_data import example_data
-    >>> folder = tempfile.TemporaryDirectory()
-    >>> paths = example_data(folder.name, chromosome_length=50_000).bigwig_paths
+    >>> paths = example_data(chromosome_length=50_000).bigwig_paths
     >>> queries = ((["chr1"] * 3, [start, start + 100, start + 200], [start + 64, start + 164, start + 264])
     ...            for start in range(10_000, 12_000, 1_000))
     >>> with BigWigCollection(paths, device="cpu") as collection:
@@ -60,7 +58,6 @@ class QueryLoader:
     Batch(1 sample, starts=[10200], values=(1, 4, 8))
     Batch(2 samples, starts=[11000, 11100], values=(2, 4, 8))
     Batch(1 sample, starts=[11200], values=(1, 4, 8))
-    >>> folder.cleanup()
     """
 
     def __init__(

@@ -61,6 +61,17 @@ class GenomeMatrix:
         is in no bin.
     tracks
         Paths of the files, in the order of the columns.
+
+    Examples
+    --------
+    >>> from bigwig_numba import BigWigCollection
+    >>> from bigwig_numba.example_data import example_data
+    >>> with BigWigCollection(example_data(chromosome_length=50_000).bigwig_paths, device="cpu") as tracks:
+    ...     matrix = tracks.to_dask(1_000, ["chr2", "chr1"])
+    >>> matrix.values.shape, matrix.rows("chr1")
+    ((95, 8), slice(45, 95, None))
+    >>> matrix.values[matrix.rows("chr1")].mean(axis=0).compute(scheduler="threads").shape
+    (8,)
     """
 
     values: dask.array.Array
@@ -149,12 +160,9 @@ def lazy_matrix(
     device: str | None = None,
 ) -> GenomeMatrix:
     """Lay out the matrix; see ``BigWigCollection.to_dask``."""
-    array, delayed = _import("dask.array"), _import("dask.delayed").delayed
-    tokenize = _import("dask.base").tokenize
     bin_size = check_integer(bin_size, "bin_size", at_least=1)
     if dtype not in DTYPES:
         raise ConfigError(f"dtype is {dtype!r}, expected 'float32' or 'float16'", argument="dtype", value=dtype)
-    device = collection.device if device is None else device
     sizes = _sizes(collection, chromosomes)
     n_tracks = len(collection)
     if bins_per_chunk is None:
@@ -164,28 +172,36 @@ def lazy_matrix(
         check_integer(bins_per_chunk, "bins_per_chunk", at_least=1),
         last="cut",
     )
+    device = collection.device if device is None else device
     # The recipe names the files; each process opens them once, however many pieces it makes.
     state = collection.__getstate__()
     state["settings"] = dataclasses.replace(state["settings"], device=device)
     recipe = pickle.dumps((type(collection), state))
     reading = {"window_size": bin_size, "statistic": statistic, "default_value": default_value, "dtype": dtype}
-    meta = _empty(device, dtype)
-    if pieces.empty:
-        values = array.from_array(np.empty((0, n_tracks), dtype), chunks=(-1, -1))
-    else:
-        token = tokenize(recipe, bin_size, pickle.dumps(reading), sizes, bins_per_chunk)
-        numbers = array.arange(len(pieces), chunks=1, dtype=np.int64)[:, None]
-        values = numbers.map_blocks(
-            _read_piece,
-            recipe=delayed(recipe, name=f"bigwig-recipe-{token}"),
-            pieces=delayed(pieces, name=f"bigwig-pieces-{token}"),
-            reading=reading,
-            chunks=(tuple((pieces["end"] - pieces["start"]).tolist()), (n_tracks,)),
-            dtype=np.dtype(dtype),
-            meta=meta,
-            name=f"bigwig-matrix-{token}",
-        )
+    values = _lazy_values(recipe, pieces, reading, n_tracks=n_tracks, like=_empty(device, dtype))
     return GenomeMatrix(values, bin_size, sizes, list(collection.bigwig_paths))
+
+
+def _lazy_values(
+    recipe: bytes, pieces: pd.DataFrame, reading: dict[str, Any], *, n_tracks: int, like: Any
+) -> dask.array.Array:
+    """(B, T), a chunk for each piece of a chromosome; ``like`` says what the chunks are."""
+    array, delayed = _import("dask.array"), _import("dask.delayed").delayed
+    dtype = np.dtype(reading["dtype"])
+    if pieces.empty:
+        return array.from_array(np.empty((0, n_tracks), dtype), chunks=(-1, -1))
+    token = _import("dask.base").tokenize(recipe, pickle.dumps(reading), pieces)
+    numbers = array.arange(len(pieces), chunks=1, dtype=np.int64)[:, None]
+    return numbers.map_blocks(
+        _read_piece,
+        recipe=delayed(recipe, name=f"bigwig-recipe-{token}"),
+        pieces=delayed(pieces, name=f"bigwig-pieces-{token}"),
+        reading=reading,
+        chunks=(tuple((pieces["end"] - pieces["start"]).tolist()), (n_tracks,)),
+        dtype=dtype,
+        meta=like,
+        name=f"bigwig-matrix-{token}",
+    )
 
 
 def _sizes(collection: _Collection, chromosomes: Iterable[str] | None) -> dict[str, int]:

@@ -134,8 +134,8 @@ def plot_tracks(
 
     Notes
     -----
-    The number at the right is the top of the scale (or its bottom and top, if some values are negative). A column of
-    the picture shows the highest and the lowest of its bins, so that no peak is lost.
+    The numbers at the right are the bottom and the top of a track's scale. A column of the picture shows the highest
+    and the lowest of its bins, so that no peak is lost.
 
     Examples
     --------
@@ -147,31 +147,23 @@ def plot_tracks(
     if values.ndim != 2 or values.shape[1] != len(track_names) or values.size == 0:
         message = f"values of shape {values.shape} do not fit {len(track_names)} track names; (bins, tracks) is needed"
         raise ConfigError(message, argument="values", value=values.shape)
+    n_tracks = min(values.shape[1], MOST_TRACKS)
     first, last = start, start + values.shape[0] * window_size
     sequence_start = start if sequence_start is None else sequence_start
     if sequence is not None:
         first, last = min(first, sequence_start), max(last, sequence_start + len(sequence))
     last = last if end is None else end
-    title = f"{chromosome}:{first:,}\N{EN DASH}{last:,}" + (" \N{MIDDLE DOT} \N{MINUS SIGN} strand" if reverse else "")
+    figure, rows = _new_figure(n_tracks, with_sequence=sequence is not None)
+    title = _title(chromosome, first, last, reverse=reverse, n_tracks=values.shape[1], same_scale=same_scale)
+    rows[0].set_title(title, fontsize=9, loc="left", pad=8)
     if reverse:  # drawn from left to right all the same, at negative positions
         start, sequence_start = -start - values.shape[0] * window_size, -sequence_start - _length(sequence)
         first, last = -last, -first
-    n_tracks = min(values.shape[1], MOST_TRACKS)
-    figure, rows = _new_figure(n_tracks, with_sequence=sequence is not None)
     if sequence is not None:
         _draw_strip(rows[0], sequence, sequence_start)
     columns = [_columns_of(values[:, track], start=start, window_size=window_size) for track in range(n_tracks)]
-    limits = [(columns_.lowest.min(), columns_.highest.max()) for columns_ in columns]
-    if same_scale:
-        limits = [(min(low for low, _ in limits), max(high for _, high in limits))] * n_tracks
-    for track, axes in enumerate(rows[-n_tracks:]):
-        _draw_track(axes, columns[track], limits[track], colour=COLOURS[track % len(COLOURS)])
-        _label(axes, track_names[track])
+    _draw_tracks(rows[-n_tracks:], columns, track_names, same_scale=same_scale)
     _label_positions(rows[-1], chromosome, first, last)
-    hidden = values.shape[1] - n_tracks
-    more = f" \N{MIDDLE DOT} {n_tracks} of {values.shape[1]} tracks" if hidden else ""
-    more += " \N{MIDDLE DOT} one scale" if same_scale else ""
-    rows[0].set_title(title + more, fontsize=9, loc="left", pad=8)
     _draw_scale_bar(rows[0], first, last)
     return figure
 
@@ -243,6 +235,14 @@ def plot_batch(batch: Any, sample: int, *, same_scale: bool = False) -> Figure:
     -----
     Where the values show only the middle of the sequence, the picture is as wide as the sequence. A sample of the other
     strand is drawn as the model sees it, from the end of the window to its start.
+
+    Examples
+    --------
+    >>> from bigwig_numba.batch import Batch
+    >>> batch = Batch(["chr1"], [1_000], [1_008], sequences=["ACGTACGT"], values=np.ones((1, 4, 3), np.float32))
+    >>> figure = plot_batch(batch, 0)
+    >>> [axes.get_ylabel() for axes in figure.axes]
+    ['sequence', 'track 0', 'track 1', 'track 2']
     """
     if batch.values is None or not -len(batch) <= sample < len(batch):
         what = "has no values" if batch.values is None else f"has {len(batch)} samples, none of them number {sample}"
@@ -312,6 +312,14 @@ def save_picture(figure: Figure, path: str | os.PathLike[str]) -> None:
     ------
     ConfigError
         If the path ends in something else.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_picture(plot_tracks(np.eye(2), ["a", "b"], chromosome="chr1", start=0), f"{folder}/region.svg")
+    ...     Path(f"{folder}/region.svg").read_text().startswith("<?xml")
+    True
     """
     path = Path(path)
     if path.suffix.lower() not in PICTURE_FORMATS:
@@ -324,6 +332,18 @@ def save_picture(figure: Figure, path: str | os.PathLike[str]) -> None:
     metadata = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(path.suffix.lower())
     with matplotlib.rc_context(settings):
         figure.savefig(path, dpi=200, metadata=metadata)
+
+
+def _title(chromosome: str, first: int, last: int, *, reverse: bool, n_tracks: int, same_scale: bool) -> str:
+    """Where the picture is, and what one has to know to read it."""
+    parts = [f"{chromosome}:{first:,}\N{EN DASH}{last:,}"]
+    if reverse:
+        parts.append("\N{MINUS SIGN} strand")
+    if n_tracks > MOST_TRACKS:
+        parts.append(f"{MOST_TRACKS} of {n_tracks} tracks")
+    if same_scale:
+        parts.append("one scale")
+    return " \N{MIDDLE DOT} ".join(parts)
 
 
 def _new_figure(n_tracks: int, *, with_sequence: bool) -> tuple[Figure, Any]:
@@ -381,7 +401,17 @@ def _draw_strip(axes: Axes, sequence: Floats, start: int) -> None:
     drawn = draw_sequence(axes, sequence, start=start)
     _label(axes, drawn)
     if drawn == GC_CONTENT:
-        _note(axes, "100 %")
+        _note(axes, "[0, 100 %]")
+
+
+def _draw_tracks(rows: Any, columns: Sequence[_Columns], names: Sequence[str], *, same_scale: bool) -> None:
+    """One track per row, each on its own scale or all on one that has room for all."""
+    limits = [(float(track.lowest.min()), float(track.highest.max())) for track in columns]
+    if same_scale:
+        limits = [(min(low for low, _ in limits), max(high for _, high in limits))] * len(columns)
+    for number, axes in enumerate(rows):
+        _draw_track(axes, columns[number], limits[number], colour=COLOURS[number % len(COLOURS)])
+        _label(axes, names[number])
 
 
 def _draw_track(axes: Axes, columns: _Columns, limits: tuple[float, float], *, colour: str) -> None:
@@ -394,7 +424,7 @@ def _draw_track(axes: Axes, columns: _Columns, limits: tuple[float, float], *, c
     # An empty track gets a flat line at the bottom.
     axes.set_ylim(bottom * 1.08, 1.0 if top == bottom else top * 1.08)
     axes.hlines(0, columns.edges[0], columns.edges[-1], color=colour, linewidth=0.6, clip_on=False)
-    _note(axes, f"[{_number_text(bottom)}, {_number_text(top)}]" if bottom < 0 else _number_text(top))
+    _note(axes, f"[{_number_text(bottom)}, {_number_text(top)}]" if top > bottom else "0")
 
 
 def _number_text(number: float) -> str:

@@ -26,6 +26,13 @@ class PytorchBatch(Batch):
     """A batch whose arrays are tensors; otherwise as :class:`~bigwig_numba.batch.Batch`.
 
     Chromosomes, names and sequences that are strings stay as they are.
+
+    Examples
+    --------
+    >>> batch = Batch(["chr1", "chr2"], [100, 200], [110, 210], values=np.ones((2, 10, 3), np.float32))
+    >>> tensors = PytorchBatch.from_batch(batch)
+    >>> tensors.values.sum(), tensors.to("cpu", torch.float64).values.dtype
+    (tensor(60.), torch.float64)
     """
 
     @classmethod
@@ -84,20 +91,15 @@ class PytorchBigWigDataset(IterableDataset):  # type: ignore[misc]  # Any, where
 
     Examples
     --------
-    >>> import tempfile
-    >>> import pandas as pd
     >>> from bigwig_numba.example_data import example_data
-    >>> folder = tempfile.TemporaryDirectory()
-    >>> data = example_data(folder.name, chromosome_length=50_000)
-    >>> regions = pd.DataFrame({"chrom": ["chr1"], "start": [10_000], "end": [40_000]})
+    >>> data = example_data(chromosome_length=50_000)
     >>> dataset = PytorchBigWigDataset(
-    ...     regions, data.bigwig_paths, data.reference_genome_path, batch_size=8, batches_per_epoch=2, window_size=100,
+    ...     None, data.bigwig_paths, data.reference_genome_path, batch_size=8, batches_per_epoch=2, window_size=100,
     ...     dtype="bfloat16", device="cpu")
     >>> for sequences, values in torch.utils.data.DataLoader(dataset, batch_size=None):
     ...     print(sequences.shape, values.shape, values.dtype)
     torch.Size([8, 1000, 4]) torch.Size([8, 10, 8]) torch.bfloat16
     torch.Size([8, 1000, 4]) torch.Size([8, 10, 8]) torch.bfloat16
-    >>> folder.cleanup()
     """
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:

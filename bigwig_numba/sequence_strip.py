@@ -1,4 +1,4 @@
-"""The sequence under a picture's tracks: letters where there is room for them, else the share of G and C."""
+"""The sequence above a picture's tracks: letters where there is room for them, else the share of G and C."""
 
 from __future__ import annotations
 

@@ -37,20 +37,15 @@ def to_dataset(dataset: BigWigDataset) -> Any:
 
     Examples
     --------
-    >>> import tempfile
-    >>> import pandas as pd
     >>> from bigwig_numba.example_data import example_data
-    >>> folder = tempfile.TemporaryDirectory()
-    >>> data = example_data(folder.name, chromosome_length=50_000)
-    >>> regions = pd.DataFrame({"chrom": ["chr1"], "start": [10_000], "end": [40_000]})
+    >>> data = example_data(chromosome_length=50_000)
     >>> dataset = BigWigDataset(
-    ...     regions, data.bigwig_paths, data.reference_genome_path, batch_size=8, batches_per_epoch=1, window_size=100,
+    ...     None, data.bigwig_paths, data.reference_genome_path, batch_size=8, batches_per_epoch=1, window_size=100,
     ...     dtype="bfloat16", device="cpu")
     >>> for sequences, values in to_dataset(dataset):
     ...     print(sequences.shape, values.shape, values.dtype)
     (8, 1000, 4) (8, 10, 8) <dtype: 'bfloat16'>
     >>> dataset.close()
-    >>> folder.cleanup()
     """
     waiting: dict[int, list[Any]] = {}
     tickets = itertools.count()
@@ -94,6 +89,17 @@ def batches(dataset: BigWigDataset, *, convert: Callable[[Batch, str], Any] | No
     ------
     tuple or Batch
         As of the dataset.
+
+    Examples
+    --------
+    >>> from bigwig_numba.example_data import example_data
+    >>> data = example_data(chromosome_length=50_000)
+    >>> with BigWigDataset(
+    ...     None, data.bigwig_paths, data.reference_genome_path, batch_size=8, batches_per_epoch=1, device="cpu"
+    ... ) as dataset:
+    ...     for sequences, values in batches(dataset):
+    ...         print(sequences.shape, values.shape, values.dtype)
+    (8, 1000, 4) (8, 1000, 8) <dtype: 'float32'>
     """
     make = convert or (_as_batch if dataset.settings.return_batch_objects else _as_tuple)
     dtype = dataset.settings.dtype

@@ -49,6 +49,12 @@ class Finding:
         Number of the block in the order of the genome, or of the zoom level's.
     chromosome, start, end
         What the index says that the block covers, 0-based and half-open.
+
+    Examples
+    --------
+    >>> print(Finding("error", "block", "its Adler-32 checksum is wrong", offset=18_135, size=4_444, block=4,
+    ...               chromosome="chr1", start=99_862, end=126_318))
+    error: block 4 chr1:99,862-126,318 (bytes 18,135 to 22,579): its Adler-32 checksum is wrong
     """
 
     severity: Severity
@@ -87,6 +93,13 @@ class ValidationReport:
         Bases that they give a value to; NaN counts as none.
     findings
         What is wrong, in the order of the file's parts and of the genome.
+
+    Examples
+    --------
+    >>> import io
+    >>> report = validate(io.BytesIO(b"<html>".ljust(64)))
+    >>> report.is_valid, [finding.part for finding in report.errors]
+    (False, ['file'])
     """
 
     url: str
@@ -134,13 +147,10 @@ def validate(
 
     Examples
     --------
-    >>> import tempfile
     >>> from bigwig_numba.example_data import example_data
-    >>> folder = tempfile.TemporaryDirectory()
-    >>> report = validate(example_data(folder.name, chromosome_length=50_000).bigwig_paths[0])
+    >>> report = validate(example_data(chromosome_length=50_000).bigwig_paths[0])
     >>> report.is_valid, report.findings
     (True, ())
-    >>> folder.cleanup()
     """
     source = open_source(path_or_url, storage_options=storage_options)
     engine = CpuEngine(verify=True)

@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -85,34 +86,43 @@ def write_windows(
     >>> folder.cleanup()
     """
     path = Path(path)
-    if path.suffix not in WINDOW_FILE_FORMATS:
-        message = f"windows cannot be written as {path.name!r}; end the name in {', '.join(WINDOW_FILE_FORMATS)}"
-        raise ConfigError(message, argument="path", value=path)
-    if dtype not in DTYPES:
-        raise ConfigError(f"dtype is {dtype!r}, expected one of {', '.join(DTYPES)}", argument="dtype", value=dtype)
-    if batch_size < 1 or window_size < 1:
-        name, value = ("batch_size", batch_size) if batch_size < 1 else ("window_size", window_size)
-        raise ConfigError(f"{name} is {value}, expected 1 or more", argument=name, value=value)
+    _check_arguments(path, dtype, batch_size=batch_size, window_size=window_size)
     regions = as_regions(regions, argument="regions")
-    lengths = (regions["end"] - regions["start"]).unique()
-    if len(lengths) != 1:
-        message = f"regions have {len(lengths)} different lengths, expected one; see bigwig_numba.regions.resize"
-        raise ConfigError(message, argument="regions", value=len(lengths))
-    shape = (len(regions), int(lengths[0]) // window_size, len(collection))
+    shape = (len(regions), _only_length(regions) // window_size, len(collection))
+    read = partial(
+        collection.get_batch, window_size=window_size, default_value=default_value, statistic=statistic, dtype=dtype
+    )
     with (
         _replacing(path) as unfinished,
         _ARRAYS[path.suffix](unfinished, shape, dtype, _labels(regions, collection)) as out,
     ):
         for first in range(0, len(regions), batch_size):
             rows = regions.iloc[first : first + batch_size]
-            batch = collection.get_batch(
-                rows["chrom"].to_numpy(), rows["start"].to_numpy(), rows["end"].to_numpy(), window_size, default_value,
-                statistic=statistic, dtype=dtype,
-            )  # fmt: skip
+            batch = read(rows["chrom"].to_numpy(), rows["start"].to_numpy(), rows["end"].to_numpy())
             out[first : first + len(rows)] = batch if isinstance(batch, np.ndarray) else batch.get()
             if progress is not None:
                 progress(len(rows))
     return shape
+
+
+def _check_arguments(path: Path, dtype: str, **numbers: int) -> None:
+    if path.suffix not in WINDOW_FILE_FORMATS:
+        message = f"windows cannot be written as {path.name!r}; end the name in {', '.join(WINDOW_FILE_FORMATS)}"
+        raise ConfigError(message, argument="path", value=path)
+    if dtype not in DTYPES:
+        raise ConfigError(f"dtype is {dtype!r}, expected one of {', '.join(DTYPES)}", argument="dtype", value=dtype)
+    for name, value in numbers.items():
+        if value < 1:
+            raise ConfigError(f"{name} is {value}, expected 1 or more", argument=name, value=value)
+
+
+def _only_length(regions: pd.DataFrame) -> int:
+    """Bases of each region, all alike."""
+    lengths = (regions["end"] - regions["start"]).unique()
+    if len(lengths) != 1:
+        message = f"regions have {len(lengths)} different lengths, expected one; see bigwig_numba.regions.resize"
+        raise ConfigError(message, argument="regions", value=len(lengths))
+    return int(lengths[0])
 
 
 def _labels(regions: pd.DataFrame, collection: BigWigCollection) -> dict[str, npt.NDArray[Any]]:

@@ -6,7 +6,7 @@ import importlib.util
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,12 @@ from hypothesis import HealthCheck, settings
 
 from tests.corpus import CORPUS, Recipe
 from tests.local_servers import FileServer, S3Server
+from tests.prefetch_threads import threads_that_stay
+
+if TYPE_CHECKING:
+    from tests.dataset_world import World
+
+pytest_plugins = ["tests.own_environment", "tests.remote_tracks"]  # fixtures that several modules share
 
 settings.register_profile(
     "suite",
@@ -73,21 +79,6 @@ def check_frameworks(item: pytest.Item) -> None:
         pytest.skip(f"{', '.join(missing)} not installed; .ci/run has them")
 
 
-@pytest.fixture(scope="session", autouse=True)
-def own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Tests write to no cache of the user's, and take no credentials or proxies from the environment."""
-    with pytest.MonkeyPatch.context() as environment:
-        cache = str(tmp_path_factory.mktemp("cache"))
-        environment.setenv("XDG_CACHE_HOME", cache)
-        environment.setenv("BIGWIG_NUMBA_CACHE", cache)
-        for name in [name for name in os.environ if name.startswith("AWS_") or name.lower().endswith("_proxy")]:
-            environment.delenv(name)
-        environment.setenv("AWS_CONFIG_FILE", os.devnull)
-        environment.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
-        environment.setenv("AWS_EC2_METADATA_DISABLED", "true")
-        yield
-
-
 def real_data_folder(config: pytest.Config) -> Path:
     """Where real files would be; they are not part of the repository."""
     return Path(os.environ.get(REAL_DATA_VARIABLE, config.rootpath.parent / "shared" / "data"))
@@ -129,6 +120,21 @@ def corpus_file(tmp_path_factory: pytest.TempPathFactory) -> CorpusFile:
         return written[name]
 
     return file
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """A small genome with four tracks, for datasets; not to be written to."""
+    from tests.dataset_world import make_world
+
+    return make_world(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture
+def no_thread_left() -> Iterator[None]:
+    """Threads that read ahead have ended when the test has."""
+    yield
+    assert threads_that_stay() == []
 
 
 @pytest.fixture

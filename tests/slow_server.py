@@ -39,6 +39,7 @@ FORBIDDEN, MISSING = Fault(403, "AccessDenied"), Fault(404, "NoSuchKey")
 CHANGED = Fault(tag='"another"')
 
 FaultFor = Callable[["Seen"], Fault | None]
+Answer = tuple[int, dict[str, str], bytes]
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,8 @@ class SlowServer:
         Of all bodies that were sent.
     most_in_flight : int
         Requests that were in work at one time, at most.
+    unchanging : str
+        How paths begin of files that never change: upstream is asked but once for each of their ranges.
     """
 
     upstream: str
@@ -84,8 +87,10 @@ class SlowServer:
     seen: list[Seen] = field(default_factory=list)
     n_bytes: int = 0
     most_in_flight: int = 0
+    unchanging: str = ""
 
     def __enter__(self) -> SlowServer:
+        self._known: dict[tuple[str, str], Answer] = {}
         self._numbers = itertools.count()
         self._in_flight = 0
         self._line_free_at = 0.0
@@ -98,6 +103,21 @@ class SlowServer:
     def __exit__(self, *_: object) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
+
+    def reset(self) -> None:
+        """Be as new, with nothing in work."""
+        self.latency, self.bandwidth, self.gate, self.fault_for = 0.0, float("inf"), 0, lambda seen: None
+        asyncio.run_coroutine_threadsafe(self._finish(), self._loop).result(30)
+        self._line_free_at = 0.0
+        self._numbers = itertools.count()
+        self.reset_counts()
+
+    async def _finish(self) -> None:
+        self._open_gate.set()
+        self._let_go.set()
+        while self._in_flight:
+            await asyncio.sleep(0.001)
+        self._let_go.clear()
 
     def close_gate(self, n_requests: int) -> None:
         """Let nothing pass until so many requests are there."""
@@ -114,6 +134,7 @@ class SlowServer:
 
     async def _run(self, ready: threading.Event) -> None:
         self._loop, self._stop, self._open_gate = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+        self._let_go = asyncio.Event()
         connector = aiohttp.TCPConnector(force_close=True)
         async with aiohttp.ClientSession(auto_decompress=False, connector=connector) as self._client:
             runner = web.ServerRunner(web.Server(self._handle), shutdown_timeout=0)
@@ -123,6 +144,7 @@ class SlowServer:
             self._port = runner.addresses[0][1]
             ready.set()
             await self._stop.wait()
+            self._let_go.set()
             await runner.cleanup()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -146,7 +168,7 @@ class SlowServer:
         transport = request.transport
         assert transport is not None
         if fault.hang:
-            await self._stop.wait()
+            await self._let_go.wait()
         if fault.reset or fault.hang:
             transport.abort()
             return web.Response()
@@ -178,13 +200,21 @@ class SlowServer:
         if self.bandwidth < float("inf"):
             await asyncio.sleep(self._line_free_at - self._loop.time())
 
-    async def _ask_upstream(self, request: web.BaseRequest) -> tuple[int, dict[str, str], bytes]:
+    async def _ask_upstream(self, request: web.BaseRequest) -> Answer:
+        key = request.path, request.headers.get("Range", "")
+        if request.method == "GET" and key in self._known:
+            status, kept, body = self._known[key]
+            return status, dict(kept), body
         data = await request.read()
         headers = {name: value for name, value in request.headers.items() if name.lower() != "host"}
         url = aiohttp.client.URL(f"{self.upstream}{request.raw_path}", encoded=True)
         async with self._client.request(request.method, url, headers=headers, data=data or None) as answer:
             kept = {name: value for name, value in answer.headers.items() if name.lower() not in HOP_BY_HOP}
-            return answer.status, kept, await answer.read()
+            body = await answer.read()
+            never_changes = self.unchanging and request.path.startswith(self.unchanging)
+            if never_changes and request.method == "GET" and answer.status == 206:
+                self._known[key] = answer.status, dict(kept), body
+            return answer.status, kept, body
 
 
 def first(fault: Fault, count: int = 1, *, of: str = "GET") -> FaultFor:

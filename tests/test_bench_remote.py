@@ -51,7 +51,7 @@ def test_the_server_speaks_http_and_s3(tmp_path: Path) -> None:
     (tmp_path / "bucket").mkdir()
     for number in range(5):
         (tmp_path / "bucket" / f"{number}.bin").write_bytes(bytes(range(100)))
-    with ObjectServer(tmp_path) as server:
+    with ObjectServer(tmp_path, n_processes=2) as server:
         s3 = fsspec.filesystem("s3", key="k", secret="s", endpoint_url=server.url)
         assert s3.cat_file("bucket/1.bin", start=10, end=13) == bytes([10, 11, 12])
         assert s3.ls("bucket", detail=False) == [f"bucket/{number}.bin" for number in range(5)]

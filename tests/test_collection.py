@@ -419,7 +419,7 @@ def test_where_files_disagree_on_a_length_the_largest_counts(tmp_path: Path, cap
 
 
 def test_a_collection_on_cuda_takes_no_numpy_array_to_write_to(collection: BigWigCollection) -> None:
-    collection._engine = SimpleNamespace(name="cuda", team=collection._engine.team)
+    collection._tracks.engine = SimpleNamespace(name="cuda", team=collection._tracks.engine.team)
     with pytest.raises(ConfigError, match="expected a CuPy array: the collection is on 'cuda'"):
         collection.get_batch(*QUERY, out=np.empty((3, 50, 3), np.float32))
 
@@ -437,7 +437,7 @@ def test_resetting_the_gpu_does_no_harm_on_the_cpu(collection: BigWigCollection)
 def test_a_closed_collection_says_so(folder: Path) -> None:
     with BigWigCollection(folder, device="cpu") as collection:
         collection.get_batch(*QUERY)
-        sources = list(collection._open_sources())
+        sources = list(collection._tracks.sources)
     assert all(source.memory is None for source in sources)
     collection.close()  # once more does nothing
     with pytest.raises(StorageError, match=r"collection of .*c\.bigwig and 2 more is closed"):

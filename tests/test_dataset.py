@@ -22,7 +22,7 @@ from bigwig_numba.errors import ChromNotFoundError, ConfigError, WorkerError
 from bigwig_numba.genome import ReferenceGenome
 from bigwig_numba.transforms import Log1p, Scale
 from tests.conftest import on_host
-from tests.dataset_world import REGIONS, SIZES, STRAND_PAIR, Recipe, World, make_world, positions, same_batches
+from tests.dataset_world import REGIONS, SIZES, STRAND_PAIR, Recipe, World, positions, same_batches
 
 SAMPLING: dict[str, dict[str, Any]] = {
     "random": {"sampling": "random"},
@@ -31,11 +31,6 @@ SAMPLING: dict[str, dict[str, Any]] = {
     "list": {"custom_position_sampler": [("chr1", 900 + 7 * i) for i in range(20)], "batches_per_epoch": None},
 }
 AUGMENTED = {"reverse_complement": 0.5, "jitter": 9, "strand_pairs": [STRAND_PAIR]}
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    return make_world(tmp_path_factory.mktemp("world"))
 
 
 class TestContent:

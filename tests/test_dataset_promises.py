@@ -20,22 +20,13 @@ from bigwig_numba import BigWigCollection
 from bigwig_numba.dataset import BigWigDataset
 from bigwig_numba.errors import BlockDecodeError, ConfigError, WorkerError
 from tests.conftest import on_host
-from tests.dataset_world import REGIONS, SIZES, World, make_world, positions, same_batches
+from tests.dataset_world import REGIONS, SIZES, World, positions, same_batches
+from tests.prefetch_threads import prefetch_threads
 from tests.sampling import frame
-from tests.test_prefetch import prefetch_threads, threads_that_stay
+
+pytestmark = pytest.mark.usefixtures("no_thread_left")
 
 SPOTS = [("chr1", 900 + 7 * number) for number in range(20)]
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    return make_world(tmp_path_factory.mktemp("world"))
-
-
-@pytest.fixture(autouse=True)
-def no_thread_left() -> Iterator[None]:
-    yield
-    assert threads_that_stay() == []
 
 
 class TestPositions:

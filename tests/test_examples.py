@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bigwig_numba.example_data import example_data
-from tests.test_prefetch import prefetch_threads
+from tests.prefetch_threads import prefetch_threads
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 FRAMEWORKS = {
@@ -44,8 +44,8 @@ def test_loss_falls(
     data = example_data(tmp_path_factory.getbasetemp(), chromosome_length=100_000)
     main = runpy.run_path(str(EXAMPLES / f"{example}.py"))["main"]
     paths = ["--tracks", *map(str, data.bigwig_paths), "--genome", str(data.reference_genome_path)]
-    assert main([*paths, "--device", device, "--steps", "30", "--batch-size", "16"]) == 0
-    found = re.search(r"loss (\S+) at first, (\S+) at last, over 30 steps", capsys.readouterr().out)
+    assert main([*paths, "--device", device, "--steps", "12", "--batch-size", "8"]) == 0
+    found = re.search(r"loss (\S+) at first, (\S+) at last, over 12 steps", capsys.readouterr().out)
     assert found
     assert float(found[2]) < 0.8 * float(found[1])
     assert prefetch_threads() == []

@@ -21,7 +21,7 @@ ORDER = [
     *("chromosome_names", "regions", "interval_batches", "interval_frames"),
     *("sequence_strip", "plot", "reprs"),
     *("binning", "zooms", "file_blocks", "bigwig", "validation"),
-    *("matrix", "scale", "arguments", "masking", "collection_settings", "collection"),
+    *("matrix", "scale", "arguments", "masking", "collection_settings", "open_tracks", "collection"),
     *("encoders", "fasta", "packed_genome", "genome"),
     *("write", "window_files"),
     *("samplers", "distributed", "transforms"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,26 +10,15 @@ import pytest
 
 from bigwig_numba.engine.cpu import aligned_empty
 from tests.conftest import on_host
-from tests.dataset_world import STRAND_PAIR, World, make_world
-from tests.test_prefetch import prefetch_threads, threads_that_stay
+from tests.dataset_world import STRAND_PAIR, World
+from tests.prefetch_threads import prefetch_threads
 
-pytestmark = pytest.mark.frameworks("jax")
+pytestmark = [pytest.mark.frameworks("jax"), pytest.mark.usefixtures("no_thread_left")]
 
 
 @pytest.fixture(scope="module")
 def adapter() -> Any:
     return importlib.import_module("bigwig_numba.jax")
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    return make_world(tmp_path_factory.mktemp("world"))
-
-
-@pytest.fixture(autouse=True)
-def no_thread_left() -> Iterator[None]:
-    yield
-    assert threads_that_stay() == []
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])

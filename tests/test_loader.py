@@ -13,13 +13,8 @@ from bigwig_numba.batch import Batch
 from bigwig_numba.errors import ChromNotFoundError, ConfigError, WorkerError
 from bigwig_numba.loader import QueryLoader
 from tests.conftest import on_host
-from tests.dataset_world import World, make_world
-from tests.test_prefetch import prefetch_threads, threads_that_stay
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    return make_world(tmp_path_factory.mktemp("world"))
+from tests.dataset_world import World
+from tests.prefetch_threads import prefetch_threads, threads_that_stay
 
 
 @pytest.fixture

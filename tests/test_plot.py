@@ -130,7 +130,13 @@ def test_names_break_at_separators() -> None:
 
 @pytest.mark.parametrize(("top", "text"), [(0.123456, "0.123"), (70.81, "70.8"), (1_492.4, "1,492"), (2e9, "2e+09")])
 def test_scales_are_numbers_that_one_reads(top: float, text: str) -> None:
-    assert text in texts(plot_tracks(np.full((3, 1), top), ["one"], chromosome="chr1", start=0)).split("\n")
+    figure = plot_tracks(np.full((3, 1), top), ["one"], chromosome="chr1", start=0)
+    assert f"[0, {text}]" in texts(figure).split("\n")
+
+
+def test_a_scale_goes_from_the_lowest_to_the_highest_value_and_has_zero() -> None:
+    figure = plot_tracks(np.array([[-2.0, 5.0, -3.0], [4.0, 6.0, -1.0]]), ["a", "b", "c"], chromosome="chr1", start=0)
+    assert {"[-2, 4]", "[0, 6]", "[-3, 0]"} <= set(texts(figure).split("\n"))
 
 
 # --- scale bars, one scale, sequences

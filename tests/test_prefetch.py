@@ -18,25 +18,9 @@ from hypothesis import strategies as st
 
 from bigwig_numba.errors import WorkerError
 from bigwig_numba.prefetch import HostStreams, Prefetcher
+from tests.prefetch_threads import PATIENCE, prefetch_threads, threads_that_stay
 
-PATIENCE = 20.0  # seconds after which a test that hangs fails
-
-
-def prefetch_threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name.startswith("bigwig_numba prefetch")]
-
-
-def threads_that_stay() -> list[threading.Thread]:
-    """Those that have not been told to end; others may be at their last batch."""
-    for thread in prefetch_threads():
-        thread.join(PATIENCE)
-    return prefetch_threads()
-
-
-@pytest.fixture(autouse=True)
-def no_thread_left() -> Iterator[None]:
-    yield
-    assert threads_that_stay() == []
+pytestmark = pytest.mark.usefixtures("no_thread_left")
 
 
 def squares(numbers: list[int]) -> list[int]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import itertools
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,10 +11,10 @@ import pytest
 
 from bigwig_numba.batch import Batch
 from tests.conftest import on_host
-from tests.dataset_world import STRAND_PAIR, World, make_world
-from tests.test_prefetch import prefetch_threads, threads_that_stay
+from tests.dataset_world import STRAND_PAIR, World
+from tests.prefetch_threads import prefetch_threads
 
-pytestmark = pytest.mark.frameworks("torch", "torchdata")
+pytestmark = [pytest.mark.frameworks("torch", "torchdata"), pytest.mark.usefixtures("no_thread_left")]
 
 ARGUMENTS: dict[str, Any] = {"reverse_complement": 0.5, "jitter": 5, "strand_pairs": [STRAND_PAIR]}
 SPOTS = [("chr1", 900 + 7 * number) for number in range(20)]
@@ -30,17 +29,6 @@ def torch() -> Any:
 @pytest.fixture(scope="module")
 def adapter() -> Any:
     return importlib.import_module("bigwig_numba.pytorch")
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    return make_world(tmp_path_factory.mktemp("world"))
-
-
-@pytest.fixture(autouse=True)
-def no_thread_left() -> Iterator[None]:
-    yield
-    assert threads_that_stay() == []
 
 
 def starts(batches: Any) -> list[list[int]]:

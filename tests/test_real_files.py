@@ -128,9 +128,10 @@ def test_chromosomes_are_pybigwigs(bigwig_name: str, real_data: Path) -> None:
 
 
 def test_values_and_intervals_are_pybigwigs(bigwig_name: str, real_data: Path) -> None:
+    """Of every third window: a call each takes its time. Batches below have all of them."""
     oracle = oracle_of(real_data / "bigwig" / bigwig_name)
     with pyBigWig.open(str(oracle.path)) as theirs, bigwig_numba.open(oracle.path) as ours:
-        for row, (name, start) in enumerate(zip(oracle.chromosomes, oracle.starts.tolist(), strict=True)):
+        for row, (name, start) in list(enumerate(zip(oracle.chromosomes, oracle.starts.tolist(), strict=True)))[::3]:
             first, last = max(start, 0), min(start + LENGTH, ours.chroms[name])
             if first < last:
                 expected = oracle.values[row, first - start : last - start]

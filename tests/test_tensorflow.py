@@ -12,8 +12,8 @@ import pytest
 
 from bigwig_numba.engine.cpu import aligned_empty
 from tests.conftest import on_host
-from tests.dataset_world import STRAND_PAIR, World, make_world
-from tests.test_prefetch import prefetch_threads, threads_that_stay
+from tests.dataset_world import STRAND_PAIR, World
+from tests.prefetch_threads import prefetch_threads, threads_that_garbage_does_not_hold
 
 pytestmark = pytest.mark.frameworks("tensorflow")
 
@@ -31,16 +31,10 @@ def adapter() -> Any:
     return importlib.import_module("bigwig_numba.tensorflow")
 
 
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    return make_world(tmp_path_factory.mktemp("world"))
-
-
 @pytest.fixture(autouse=True)
 def no_thread_left() -> Iterator[None]:
     yield
-    gc.collect()
-    assert threads_that_stay() == []
+    assert threads_that_garbage_does_not_hold() == []
 
 
 def as_float32(bits: Any) -> Any:

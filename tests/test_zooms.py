@@ -120,7 +120,7 @@ def assert_answers_as_pybigwig(path: Path, windows: list[tuple[str, int, int]], 
 
 
 def assert_std_as_pybigwig(theirs: pyBigWig.bigWigFile, ours: BigWig, chrom: str, start: int, end: int, n: int) -> None:
-    """A difference of sums of squares loses digits, and pyBigWig's loses others than ours."""
+    """A difference of float32 sums of squares loses digits, and pyBigWig's loses others than ours."""
     answers = ours.stats(chrom, start, end, n, "std", exact=False)
     try:
         expected = np.array(theirs.stats(chrom, start, end, nBins=n, type="std"), np.float64)
@@ -128,7 +128,7 @@ def assert_std_as_pybigwig(theirs: pyBigWig.bigWigFile, ours: BigWig, chrom: str
         return
     extremes = [np.abs(ours.stats(chrom, start, end, n, name, exact=False)) for name in ("min", "max")]
     np.testing.assert_array_equal(np.isnan(answers), np.isnan(expected))
-    assert (np.abs(answers**2 - expected**2) <= 1e-9 * np.fmax(*extremes) ** 2 + 1e-9)[~np.isnan(answers)].all()
+    assert (np.abs(answers**2 - expected**2) <= 1e-6 * np.fmax(*extremes) ** 2 + 1e-9)[~np.isnan(answers)].all()
 
 
 @given(recipe=recipes(byte_orders="<", values=st.floats(-1e3, 1e3, width=32)), n_bins=st.integers(1, 5))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 
-from ..benchmarks.dataset import DatasetResult, Workload, run_dataset_benchmark
+from ..benchmarks.dataset import Workload, run_dataset_benchmark
 from ..errors import ConfigError
 from ..example_data import example_data
 from .arguments import Commands, positive_integer
+from .bench_results import print_results
 
 DEFAULTS = Workload()
 
@@ -53,13 +53,7 @@ def _bench_dataset(options: argparse.Namespace) -> None:
         data = example_data()
         options.files, options.genome = list(data.bigwig_paths), data.reference_genome_path
     workload = Workload(**{field.name: getattr(options, field.name) for field in dataclasses.fields(Workload)})
-    results: list[DatasetResult] = []
-    for result in run_dataset_benchmark(
+    found = run_dataset_benchmark(
         options.files, options.genome, workload, devices=options.devices, chrom_aliases=options.chrom_aliases
-    ):
-        results.append(result)
-        if not options.json:
-            print(result.line(), flush=True)
-    if options.json:
-        report = {"workload": dataclasses.asdict(workload), "results": [result.as_dict() for result in results]}
-        print(json.dumps(report, indent=2))
+    )
+    print_results(found, as_json=options.json, facts={"workload": dataclasses.asdict(workload)})

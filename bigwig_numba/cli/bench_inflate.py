@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
-from ..benchmarks.inflate import InflateResult, run_inflate_benchmark
+from ..benchmarks.inflate import run_inflate_benchmark
 from ..errors import BigWigError
 from ..kernels.swapping import get_inflate_kernel
 from .arguments import Commands, positive_integer
+from .bench_results import print_results
 
 
 def add_bench_inflate(benchmarks: Commands[argparse.ArgumentParser]) -> None:
@@ -42,14 +42,9 @@ def add_bench_inflate(benchmarks: Commands[argparse.ArgumentParser]) -> None:
 
 
 def _bench_inflate(options: argparse.Namespace) -> None:
-    results: list[InflateResult] = []
     kernels = [get_inflate_kernel(name) for name in options.kernel]
-    for result in run_inflate_benchmark(options.blocks, n_items=options.items, files=options.files, kernels=kernels):
-        results.append(result)
-        if not options.json:
-            print(result.line(), flush=True)
-    if options.json:
-        print(json.dumps([result.as_dict() for result in results], indent=2))
+    found = run_inflate_benchmark(options.blocks, n_items=options.items, files=options.files, kernels=kernels)
+    results = print_results(found, as_json=options.json)
     if options.plot:
         from bigwig_numba.benchmarks.plot import plot_throughput
 

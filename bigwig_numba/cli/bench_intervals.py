@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 
-from ..benchmarks.intervals import IntervalsResult, run_intervals_benchmark
+from ..benchmarks.intervals import run_intervals_benchmark
 from ..errors import BigWigError
-from ..example_data import example_data
-from ..opening import find_paths
 from .arguments import Commands, positive_integer
+from .bench_results import bigwig_files, print_results
 
 
 def add_bench_intervals(benchmarks: Commands[argparse.ArgumentParser]) -> None:
@@ -39,22 +37,15 @@ def add_bench_intervals(benchmarks: Commands[argparse.ArgumentParser]) -> None:
 
 
 def _bench_intervals(options: argparse.Namespace) -> None:
-    paths = options.files or [str(path) for path in example_data().bigwig_paths]
-    files = sorted(find_paths(paths, (".bigWig", ".bw", ".bigwig"), crawl=True, storage_options=None))
-    results: list[IntervalsResult] = []
-    for result in run_intervals_benchmark(
-        files,
+    found = run_intervals_benchmark(
+        bigwig_files(options.files),
         threshold=options.threshold,
         merge=not options.no_merge,
         batch_size=options.batch_size,
         devices=options.devices,
         repeats=options.repeats,
         peer_chromosome=options.peer_chromosome,
-    ):
-        results.append(result)
-        if not options.json:
-            print(result.line(), flush=True)
-    if options.json:
-        print(json.dumps([result.as_dict() for result in results], indent=2))
+    )
+    results = print_results(found, as_json=options.json)
     if any(result.agrees is False for result in results):
         raise BigWigError("intervals are not those of pyBigWig")

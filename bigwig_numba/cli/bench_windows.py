@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 from ..benchmarks.peers import PEERS
-from ..benchmarks.windows import DEFAULT_SHAPES, Shape, WindowsResult, run_windows_benchmark
+from ..benchmarks.windows import DEFAULT_SHAPES, Shape, run_windows_benchmark
 from ..errors import BigWigError
-from ..example_data import example_data
-from ..opening import find_paths
 from .arguments import Commands
+from .bench_results import bigwig_files, print_results
 
 
 def add_bench_windows(benchmarks: Commands[argparse.ArgumentParser]) -> None:
@@ -50,17 +48,14 @@ def _shape(text: str) -> Shape:
 
 
 def _bench_windows(options: argparse.Namespace) -> None:
-    paths = options.files or [str(path) for path in example_data().bigwig_paths]
-    files = sorted(find_paths(paths, (".bigWig", ".bw", ".bigwig"), crawl=True, storage_options=None))
-    results: list[WindowsResult] = []
-    for result in run_windows_benchmark(
-        files, shapes=options.shapes, devices=options.devices, stores=options.stores, peers=options.peers
-    ):
-        results.append(result)
-        if not options.json:
-            print(result.line(), flush=True)
-    if options.json:
-        print(json.dumps([result.as_dict() for result in results], indent=2))
+    found = run_windows_benchmark(
+        bigwig_files(options.files),
+        shapes=options.shapes,
+        devices=options.devices,
+        stores=options.stores,
+        peers=options.peers,
+    )
+    results = print_results(found, as_json=options.json)
     if options.plot:
         from ..benchmarks.plot import plot_batch_times
 

@@ -71,8 +71,8 @@ class BigWigDataset:
         Positions around which a larger share of the sequence is not A, C, G or T are not taken.
     sequence_encoder
         ``"onehot"``: (S, L, 4) float32 in the order ACGT, N = ``unknown_base``, other IUPAC codes as fractions, in
-        either case. Or a registered name, a :class:`~bigwig_numba.encoders.SequenceEncoder`, a function that takes the
-        batch's sequences as strings, or None for these.
+        either case. Or a registered name, a :class:`~bigwig_numba.encoders.SequenceEncoder` of your own functions of
+        bases and their neighbours, a function that takes the batch's sequences as strings, or None for these.
     file_extensions, crawl, scale, first_n_files
         As of the collection, if it is made here.
     default_value
@@ -149,10 +149,8 @@ class BigWigDataset:
 
     Examples
     --------
-    >>> import tempfile
     >>> from bigwig_numba.example_data import example_data
-    >>> folder = tempfile.TemporaryDirectory()
-    >>> data = example_data(folder.name, chromosome_length=50_000)
+    >>> data = example_data(chromosome_length=50_000)
     >>> regions = pd.DataFrame({"chrom": ["chr1", "chr2"], "start": [10_000, 5_000], "end": [40_000, 30_000]})
     >>> dataset = BigWigDataset(
     ...     regions, data.bigwig_paths, data.reference_genome_path, sequence_length=1000, center_bin_to_predict=512,
@@ -163,7 +161,6 @@ class BigWigDataset:
     (16, 1000, 4) (16, 16, 8)
     (16, 1000, 4) (16, 16, 8)
     >>> dataset.close()
-    >>> folder.cleanup()
     """
 
     def __init__(

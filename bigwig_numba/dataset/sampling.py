@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sized
+from collections.abc import Iterable, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any
 
@@ -141,23 +141,15 @@ def make_position_sampler(
     if settings.sampling == "tile":
         chromosomes = names.in_all() if regions is None else None
         return TiledWindows(
-            regions,
-            target_length=settings.target_length,
-            stride=settings.stride,
-            chromosomes=chromosomes,
-            **shape,
+            regions, target_length=settings.target_length, stride=settings.stride, chromosomes=chromosomes, **shape
         )
-    if regions is None and settings.sampling == "regions":
-        message = "regions_of_interest is None, but sampling='regions' needs a frame of regions"
-        raise ConfigError(message, argument="regions_of_interest", value=None)
-    if regions is None:
-        whole = names.in_all()
-        ends = [limits.chromosome_sizes[name] for name in whole]
-        regions = pd.DataFrame({"chrom": pd.Series(whole, dtype="str"), "start": 0, "end": ends})
     if settings.sampling == "regions":
+        if regions is None:
+            message = "regions_of_interest is None, but sampling='regions' needs a frame of regions"
+            raise ConfigError(message, argument="regions_of_interest", value=None)
         return RegionWindows(regions, seed=settings.seed, **shape, **unknown)
     return RandomWindows(
-        regions,
+        _whole_chromosomes(names.in_all(), limits) if regions is None else regions,
         seed=settings.seed,
         batches_per_epoch=settings.batches_per_epoch,
         repeat_same_positions=settings.repeat_same_positions,
@@ -165,6 +157,11 @@ def make_position_sampler(
         **shape,
         **unknown,
     )
+
+
+def _whole_chromosomes(names: Sequence[str], limits: WindowLimits) -> pd.DataFrame:
+    ends = [limits.chromosome_sizes[name] for name in names]
+    return pd.DataFrame({"chrom": pd.Series(names, dtype="str"), "start": 0, "end": ends})
 
 
 def _batches_of_stream(settings: DatasetSettings, regions: pd.DataFrame | None, custom: Iterable[Any]) -> int | None:

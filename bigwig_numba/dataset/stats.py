@@ -33,6 +33,14 @@ class DatasetStats:
     stage_seconds
         Seconds of worker threads by stage: ``"draw"``, ``"sequence"``, then the collection's, then ``"transform"``.
         Threads run side by side, so that the sum may exceed the time elapsed.
+
+    Examples
+    --------
+    >>> stats = DatasetStats(
+    ...     n_batches=101, n_samples=6_464, elapsed_seconds=12.0, first_wait_seconds=2.0, wait_seconds=0.5,
+    ...     stage_seconds={"draw": 1.0, "inflate": 3.0})
+    >>> print(stats)
+    101 batches, 10.0/s; the consumer waited 5.0% of the time, and 2.00 s for the first; workers: draw 25%, inflate 75%
     """
 
     n_batches: int = 0

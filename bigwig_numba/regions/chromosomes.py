@@ -22,6 +22,13 @@ class Split:
     ----------
     train, validation, test
         Region frames, with the index of the frame that was split.
+
+    Examples
+    --------
+    >>> peaks = pd.DataFrame({"chrom": ["chr1", "chr2", "chr3"], "start": 100, "end": 200})
+    >>> split = split_by_chromosome(peaks, validation="chr2", test="chr3")
+    >>> split.train.index.tolist(), split.validation.index.tolist(), split.test.index.tolist()
+    ([0], [1], [2])
     """
 
     train: pd.DataFrame

@@ -257,10 +257,9 @@ def _draw(
         starts, drawn_lengths = starts[fits], drawn_lengths[fits]
         ends = starts + lengths[drawn_lengths]
         bins = matcher.bins(starts, ends)
-        good = matcher.composition.unknown_counts(starts, ends) <= max_unknown * (ends - starts)
-        good &= bins >= 0
+        good = (matcher.composition.unknown_counts(starts, ends) <= max_unknown * (ends - starts)) & (bins >= 0)
         if not overlapping:
-            taken = np.flatnonzero(found >= 0)
+            taken = found >= 0
             good &= ~_overlap(starts, ends, found[taken], found[taken] + wanted.lengths[taken])
         starts, drawn_classes = starts[good], (drawn_lengths * n_bins + bins)[good]
         rows, draws = _pair(classes[missing], drawn_classes)

@@ -23,7 +23,18 @@ ARGUMENT = "custom_track_sampler"
 
 @runtime_checkable
 class TrackSampler(Protocol):
-    """What gives the tracks of batches; a batch with all tracks needs none."""
+    """What gives the tracks of batches; a batch with all tracks needs none.
+
+    Examples
+    --------
+    One of one's own, for ``BigWigDataset(custom_track_sampler=...)``: two tracks after another.
+
+    >>> class TwoByTwo:
+    ...     def tracks(self, *, epoch, number):
+    ...         return np.array([2 * number, 2 * number + 1]) % 8
+    >>> isinstance(TwoByTwo(), TrackSampler), TwoByTwo().tracks(epoch=0, number=5).tolist()
+    (True, [2, 3])
+    """
 
     def tracks(self, *, epoch: int, number: int) -> Int64Array | None:
         """Tracks (T,) int64 of a batch. None: a stream of them has ended, and with it the epoch."""

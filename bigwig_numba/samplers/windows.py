@@ -97,6 +97,21 @@ class PositionSampler(Protocol):
 
     Batches of an epoch have numbers, across all ranks. A sampler answers the same for the same numbers, in any order
     and from any thread.
+
+    Examples
+    --------
+    One of one's own, for ``BigWigDataset(custom_position_sampler=...)``: windows that move along a chromosome.
+
+    >>> class AlongChr1:
+    ...     def batch(self, *, epoch, number):
+    ...         centers = 1_000 * np.arange(4 * number + 1, 4 * number + 5)
+    ...         return Windows.around(np.full(4, "chr1", dtype=object), centers, length=200)
+    ...     def n_batches(self, epoch):
+    ...         return 3
+    >>> isinstance(AlongChr1(), PositionSampler)
+    True
+    >>> AlongChr1().batch(epoch=0, number=1).starts
+    array([4900, 5900, 6900, 7900])
     """
 
     def batch(self, *, epoch: int, number: int) -> Windows | None:

@@ -162,11 +162,11 @@ def walk() -> Drawing:
     left, unit = 60.0, 21.0
     x = lambda position: left + position * unit  # noqa: E731 - a formula
     items = [(-2, 5, 2.0), (5, 8, 6.0), (11, 19, 3.0), (19, 21, 5.0), (27, 42, 1.0)]
-    drawing.text(30, 26, "items of the run of blocks that the window needs, each with a value", size=12, colour=GREY)
+    drawing.text(30, 20, "items of the run of blocks that the window needs, each with a value", size=12, colour=GREY)
     for start, end, value in items:
         first, last = max(start, -1.4), min(end, 41.0)
         drawing.box(x(first), 100 - 6 * value, (last - first) * unit, 6 * value, colour=BLUE)
-        drawing.text(x((first + last) / 2), 96, f"{value:g}", size=11, anchor="middle")
+        drawing.text(x((first + last) / 2), 97 - 6 * value, f"{value:g}", size=11, anchor="middle")
     drawing.line([(x(-1.4), 100), (x(41), 100)], width=1)
     bins = [(4, 12), (12, 20), (20, 28), (28, 36)]
     updates = [
@@ -176,7 +176,7 @@ def walk() -> Drawing:
     results = ["23 / 8", "26 / 8", "6 / 8", "8 / 8"]
     for number, (start, end) in enumerate(bins):
         for edge in (start, end):
-            drawing.line([(x(edge), 62), (x(edge), 132)], dashed=True)
+            drawing.line([(x(edge), 100), (x(edge), 132)], dashed=True)
         drawing.box(x(start), 132, (end - start) * unit, 26, colour=GREEN, text=f"bin {number}")
         drawing.text(x(start) + 8, 180, "init()", size=11, mono=True, colour=GREEN)
         for line, update in enumerate(updates[number]):
@@ -185,9 +185,9 @@ def walk() -> Drawing:
         drawing.box(
             x(start), 280, (end - start) * unit, 26, colour=ORANGE, filled=True, text=results[number], mono=True
         )
-    drawing.line([(x(4), 62), (x(4), 42)], colour=ORANGE, width=2)
+    drawing.line([(x(4), 100), (x(4), 34)], colour=ORANGE, width=2)
     drawing.text(
-        x(4) + 6, 54, "bisection finds the first item that ends after the window's start", size=11, colour=ORANGE
+        x(4) + 6, 42, "bisection finds the first item that ends after the window's start", size=11, colour=ORANGE
     )
     drawing.text(30, 298, "out", size=12, bold=True, colour=ORANGE)
     drawing.text(480, 342, "mean over 8 bases, default 0: covered bases count with their value, uncovered ones with 0. "
@@ -224,8 +224,8 @@ def plan() -> Drawing:
                 30,
                 colour=colour,
                 filled=True,
-                text=f"{int((x - 30) // 100)}: t{track} leaf {leaf}",
-                size=10,
+                text=f"{int((x - 30) // 100)}: track {track} leaf {leaf}",
+                size=9,
             )
             x += 100
     drawing.text(30, 306, "Which run of them each (window, track) needs:", size=13, bold=True)
