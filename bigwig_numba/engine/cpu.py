@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..kernels.inflate.table import OUTPUT_SLACK
+from ..kernels.keeping import forget_stale_code
 from ..kernels.loops import check_neighbours, expand_range, inflate_range, make_reduce_range
 from ..kernels.swapping import InflateKernel, ReduceKernel, make_inflate_range
 from ..parallel import ThreadTeam
@@ -100,6 +101,7 @@ class CpuEngine:
     name = "cpu"
 
     def __init__(self, n_threads: int | None = None, *, working_set: int = WORKING_SET, verify: bool = False) -> None:
+        forget_stale_code()
         self.team = ThreadTeam(n_threads)
         self.clock = StageClock()
         self._buffers = BufferPool()
