@@ -89,7 +89,7 @@ class Warp:
 
 def load(name: str, warp: Warp, loaded: dict[str, dict[str, Any]] | None = None) -> dict[str, Any]:
     """The names of the kernel module ``name`` (``inflate.warp``), with what it imports, as plain Python for a warp."""
-    loaded = {"bits": warp.bits(), "statuses": vars(statuses)} if loaded is None else loaded
+    loaded = {"bits": warp.bits(), "memory": {}, "statuses": vars(statuses)} if loaded is None else loaded
     if name in loaded:
         return loaded[name]
     path = KERNELS / (name.replace(".", "/") + ".py")

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numba import njit, types
 
-from bigwig_numba.kernels import bits
+from bigwig_numba.kernels import bits, memory
 
 WORD = 2**32
 EDGES = [0, 1, 2, 31, 32, 0xFF, 0x7FFFFFFF, 0x80000000, 0x80000001, WORD - 2, WORD - 1]
@@ -155,14 +155,14 @@ def test_on_the_cpu_a_warp_is_one_lane(predicate: bool, word: int) -> None:
 
 @njit
 def move_64(source, read_at, target, write_at):  # type: ignore[no-untyped-def]
-    word = bits.load_64(source, read_at)
-    bits.store_64(target, write_at, word)
+    word = memory.load_64(source, read_at)
+    memory.store_64(target, write_at, word)
     return word
 
 
 @njit
 def copy(destination, offset, address, size):  # type: ignore[no-untyped-def]
-    bits.copy_from_address(destination, offset, address, size)
+    memory.copy_from_address(destination, offset, address, size)
 
 
 def bytes_of(content: bytes) -> npt.NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""32-bit integer operations for both targets, CPU and CUDA: the one file with Numba extensions.
+"""32-bit integer operations for both targets, CPU and CUDA, as Numba extensions.
 
 Numba widens: ``uint32 + uint32`` is a ``uint64``, and casting the result back does not narrow a shift. On a GPU that
 doubles the instructions of everything here, so the kernels spell 32-bit arithmetic with the functions of this file.
@@ -36,9 +36,6 @@ Each is an ``@intrinsic``: the type checker sees a signature, the compiler gets 
 =====================  ====================================================================
 
 On the CPU the last six behave as in a warp of one lane, so code for warps runs there with one.
-
-Three more work on memory, on the CPU only: ``load_64`` and ``store_64`` (unaligned, little-endian) and
-``copy_from_address``. None of them checks bounds: the caller does.
 """
 
 from llvmlite import ir
@@ -47,7 +44,7 @@ from numba.core import cgutils
 from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
-_I1, _I8, _I32, _I64 = (ir.IntType(bits) for bits in (1, 8, 32, 64))
+_I1, _I32, _I64 = (ir.IntType(bits) for bits in (1, 32, 64))
 _F32 = ir.FloatType()
 _WARP = ir.Constant(_I32, 0xFFFFFFFF)
 
@@ -475,51 +472,3 @@ def anchored(typing_context, array):
         return parts._getvalue()
 
     return array(array), generate
-
-
-def _byte_pointer(context, builder, array_type, array, index):
-    """The address of element ``index`` of a uint8 array, unchecked."""
-    data = context.make_array(array_type)(context, builder, array).data
-    return builder.gep(builder.bitcast(data, _I8.as_pointer()), [index])
-
-
-@intrinsic
-def load_64(typing_context, array, index):
-    """The 8 bytes from ``array[index]`` on as a uint64; ``array`` is uint8, any alignment. CPU only, unchecked."""
-
-    def generate(context, builder, signature, arguments):
-        address = _byte_pointer(context, builder, signature.args[0], arguments[0], arguments[1])
-        word = builder.load(builder.bitcast(address, _I64.as_pointer()))
-        word.align = 1
-        return word
-
-    return types.uint64(array, types.int64), generate
-
-
-@intrinsic
-def store_64(typing_context, array, index, word):
-    """Write a uint64 to the 8 bytes from ``array[index]`` on; any alignment. CPU only, unchecked."""
-
-    def generate(context, builder, signature, arguments):
-        address = _byte_pointer(context, builder, signature.args[0], arguments[0], arguments[1])
-        store = builder.store(arguments[2], builder.bitcast(address, _I64.as_pointer()))
-        store.align = 1
-        return context.get_dummy_value()
-
-    return types.void(array, types.int64, types.uint64), generate
-
-
-@intrinsic
-def copy_from_address(typing_context, destination, offset, address, size):
-    """Copy ``size`` bytes from a raw address to ``destination[offset:]`` (uint8). CPU only, unchecked.
-
-    Thousands of memory maps cannot be passed to a compiled function as arrays; their addresses can.
-    """
-
-    def generate(context, builder, signature, arguments):
-        target = _byte_pointer(context, builder, signature.args[0], arguments[0], arguments[1])
-        source = builder.inttoptr(arguments[2], _I8.as_pointer())
-        cgutils.raw_memcpy(builder, target, source, arguments[3], 1)
-        return context.get_dummy_value()
-
-    return types.void(destination, types.int64, types.uintp, types.int64), generate

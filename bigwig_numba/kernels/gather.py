@@ -18,7 +18,7 @@ addresses       (K,)    uint64  where a block is in memory; unchecked
 import numpy as np
 from numba import njit
 
-from .bits import copy_from_address
+from .memory import copy_from_address
 
 ALIGNMENT = 16  # bytes; decoders load words of up to 16
 PADDING = 32  # zero bytes after a block, at least: what the CPU's decoder may read ahead

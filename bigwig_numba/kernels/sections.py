@@ -28,13 +28,13 @@ from .bits import (
     add,
     band,
     float_from_bits,
-    load_64,
     mul,
     order_bytes,
     shr,
     sub,
     swap_bytes,
 )
+from .memory import load_64
 from .statuses import GOOD, ITEMS_OUT_OF_ORDER, SECTION_TOO_SHORT, UNKNOWN_SECTION_TYPE
 
 HEADER_BYTES = 24

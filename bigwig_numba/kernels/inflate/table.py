@@ -25,7 +25,7 @@ positions are checked before each symbol, against slack that one look ahead cann
 import numpy as np
 from numba import njit
 
-from ..bits import load_64, store_64
+from ..memory import load_64, store_64
 from ..sections import has_passed
 from ..statuses import (
     BAD_ZLIB_HEADER,

@@ -41,7 +41,7 @@ from collections import namedtuple
 import numpy as np
 from numba import njit
 
-from ..bits import load_64, store_64
+from ..memory import load_64, store_64
 from ..statuses import (
     BAD_DISTANCE_CODE,
     BAD_LENGTH_CODE,
