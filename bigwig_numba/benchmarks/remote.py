@@ -174,7 +174,8 @@ class _Bench:
         for client, options in self._bare_clients():
             file_system = fsspec.filesystem("s3", **self.storage_options, **options)
             file_system.cat_file(self.urls[0], start=0, end=10)
-            yield self._timed("the same requests", client, self._bare, file_system, n_rounds)[0]
+            n_bytes = cold.n_bytes // cold.requests
+            yield self._timed("as many requests", client, self._bare, file_system, n_rounds, n_bytes)[0]
         if _is_installed("obstore"):
             other = replace(remote, client="obstore")
             self._connect(other)
@@ -295,10 +296,11 @@ class _Bench:
         n_in_flight = RemoteOptions().requests_in_flight(web_server=False)
         yield f"s3fs, {n_in_flight} connections", {"config_kwargs": {"max_pool_connections": n_in_flight}}
 
-    def _bare(self, file_system: Any, n_rounds: int) -> None:
+    def _bare(self, file_system: Any, n_rounds: int, n_bytes: int) -> None:
+        """As many requests as opening sends, of as many bytes."""
         for _ in range(n_rounds):
             n_files = len(self.urls)
-            answers = file_system.cat_ranges(self.urls, [0] * n_files, [65_536] * n_files)
+            answers = file_system.cat_ranges(self.urls, [0] * n_files, [n_bytes] * n_files)
             assert all(isinstance(answer, bytes) for answer in answers)
 
     def _connect(self, remote: RemoteOptions, urls: Sequence[str] | None = None) -> None:
