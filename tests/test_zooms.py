@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyBigWig
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bigwig_numba.bbi import ZoomHeader, zoom_items
@@ -131,6 +131,7 @@ def assert_std_as_pybigwig(theirs: pyBigWig.bigWigFile, ours: BigWig, chrom: str
     assert (np.abs(answers**2 - expected**2) <= 1e-6 * np.fmax(*extremes) ** 2 + 1e-9)[~np.isnan(answers)].all()
 
 
+@settings(max_examples=30)
 @given(recipe=recipes(byte_orders="<", values=st.floats(-1e3, 1e3, width=32)), n_bins=st.integers(1, 5))
 def test_random_files_with_zoom_levels_answer_as_pybigwig(recipe: Recipe, n_bins: int, tmp_path: Path) -> None:
     zoomed = Recipe(recipe.chrom_sizes, recipe.sections, {**recipe.options, "zoom_reductions": (4, 16)})
