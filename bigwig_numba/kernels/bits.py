@@ -454,7 +454,7 @@ def anchored(typing_context, array):
     """The same array in shared memory, its address in a register; on the CPU the array itself.
 
     The assembler takes the address of shared memory for something cheap and calculates it again where it is used. On
-    sm_90 that reads a special register each time, for some 30 cycles, in the middle of a loop. What comes out of a
+    sm_90 that reads a special register each time, for tens of cycles, in the middle of a loop. What comes out of a
     shuffle it cannot calculate again.
     """
 
