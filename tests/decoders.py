@@ -248,12 +248,12 @@ class LaneDecoder(WordDecoder):
 @njit(nogil=True)
 def run_warp(
     data, firsts, sizes, output, starts, capacities, stops, big_endian, results, literal_table, distance_table, made,
-    staged, entries, words, lengths,
+    staged, entries, words,
 ):  # type: ignore[no-untyped-def]  # fmt: skip
     for job in range(firsts.size):
         status, n_bytes, end = warp.inflate_warp(
             data, firsts[job], sizes[job], output, starts[job], capacities[job], stops[job], big_endian[job],
-            literal_table, distance_table, made, staged, entries, words, lengths, np.uint32(0), np.uint32(1),
+            literal_table, distance_table, made, staged, entries, words, np.uint32(0), np.uint32(1),
         )  # fmt: skip
         results[job, 0], results[job, 1], results[job, 2] = status, n_bytes, end
 
@@ -265,13 +265,12 @@ class WarpDecoder(WordDecoder):
 
     def run(self, *arguments: Any) -> None:
         sizes: list[tuple[int, type[np.generic]]] = [
-            (warp_layout.LITERAL_ENTRIES, np.uint32),
+            (warp_layout.LITERAL_ENTRIES, np.uint16),
             (warp_layout.DISTANCE_ENTRIES, np.uint32),
             (warp_layout.MADE_PER_WARP, np.uint16),
             (warp_layout.STAGED_WORDS, np.uint32),
             (warp_layout.ENTRIES_PER_WARP, np.uint32),
             (warp_layout.WORDS_PER_WARP, np.uint32),
-            (warp_layout.LENGTHS_PER_WARP, np.uint8),
         ]
         guarded = [poisoned(size + GUARD, dtype) for size, dtype in sizes]
         run_warp(*arguments, *(scratch[: -GUARD // 2][GUARD // 2 :] for scratch in guarded))

@@ -17,7 +17,7 @@ from tests.plain_warp import Warp, load
 NEVER = 0xFFFFFFFF
 SCRATCH = (
     warp_layout.LITERAL_ENTRIES, warp_layout.DISTANCE_ENTRIES, warp_layout.MADE_PER_WARP, warp_layout.STAGED_WORDS,
-    warp_layout.ENTRIES_PER_WARP, warp_layout.WORDS_PER_WARP, warp_layout.LENGTHS_PER_WARP,
+    warp_layout.ENTRIES_PER_WARP, warp_layout.WORDS_PER_WARP,
 )  # fmt: skip
 
 

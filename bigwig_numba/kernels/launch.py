@@ -26,7 +26,6 @@ from .inflate.warp import inflate_warp
 from .inflate.warp_layout import (
     DISTANCE_ENTRIES,
     ENTRIES_PER_WARP,
-    LENGTHS_PER_WARP,
     LITERAL_ENTRIES,
     MADE_PER_WARP,
     STAGED_WORDS,
@@ -89,13 +88,12 @@ def inflate_blocks_by_lane(data, table, words, results, first):
 @cuda.jit
 def inflate_blocks_by_warp(data, table, words, results, n_blocks):
     """Inflate block number i of the order on warp i, one warp a CUDA block. Writes all results."""
-    literal_table = anchored(cuda.shared.array(LITERAL_ENTRIES, np.uint32))
+    literal_table = anchored(cuda.shared.array(LITERAL_ENTRIES, np.uint16))
     distance_table = anchored(cuda.shared.array(DISTANCE_ENTRIES, np.uint32))
     made = anchored(cuda.shared.array(MADE_PER_WARP, np.uint16))
     staged = anchored(cuda.shared.array(STAGED_WORDS, np.uint32))
     entries = anchored(cuda.shared.array(ENTRIES_PER_WARP, np.uint32))
     shared_words = anchored(cuda.shared.array(WORDS_PER_WARP, np.uint32))
-    lengths = anchored(cuda.shared.array(LENGTHS_PER_WARP, np.uint8))
     lane = np.uint32(cuda.threadIdx.x)
     place = cuda.blockIdx.x
     if place < n_blocks:
@@ -106,8 +104,7 @@ def inflate_blocks_by_warp(data, table, words, results, n_blocks):
         if table[COMPRESSED, block] != 0:
             status, n_bytes, end = inflate_warp(
                 data, source, size, words, base, np.uint32(table[CAPACITY, block]), np.uint32(table[STOP, block]),
-                big_endian, literal_table, distance_table, made, staged, entries, shared_words, lengths, lane,
-                np.uint32(LANES),
+                big_endian, literal_table, distance_table, made, staged, entries, shared_words, lane, np.uint32(LANES),
             )  # fmt: skip
         else:
             word = lane

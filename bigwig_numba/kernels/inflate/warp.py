@@ -24,16 +24,18 @@ array            shape      dtype    what
 ===============  =========  =======  ==========================================================================
 data             (N / 4,)   uint32   compressed bytes, each stream from a word of its own
 output           (W,)       uint32   a slot per stream, from a word of its own, of its capacity and 4 bytes more
-literal_table    (1024,)    uint32   entry by the next 10 bits; LONG where the code is longer, 0 where there is none
-distance_table   (256,)     uint32   entry by the next 8 bits; 0 where the code is longer, or none
-made             (4958,)    uint16   of each lane, the bytes of its part or pointers; then the bytes of the stretch
-staged           (302,)     uint32   the words of input of the stretch
+literal_table    (1024,)    uint16   by the next 10 bits, what is in an entry, or where it is, or LONG
+distance_table   (256,)     uint32   entry by the next 8 bits; NONE where the code is longer, or none
+made             (4822,)    uint16   of each lane, the bytes of its part or pointers; then the bytes of the stretch;
+                                     before, the code lengths of the sub-block
+staged           (304,)     uint32   the words of input of the stretch
 entries          (320,)     uint32   entries in the order of their codes: literal/length [0, 288), distance [288, 320)
 words            (64,)      uint32   per code length what to add for an index: literal/length, distance; two of scratch
-lengths          (320,)     uint8    code lengths
 ===============  =========  =======  ==========================================================================
 
-All but the first two are in shared memory, one of each per warp: 18 KB. What is in an entry stands in ``warp_layout``.
+All but the first two are in shared memory, one of each per warp: 15 KB, so that 14 warps are on a multiprocessor at a
+time. What is in an entry stands in ``warp_layout``. The files of the decoder: ``warp_header`` and ``warp_codes`` (what
+the codes are), ``warp_symbols`` (the next symbol), ``warp_parts`` (a lane's part), ``warp_output`` (bytes).
 
 With one lane the same source is a plain decoder, which is how it is tested on a machine without a GPU.
 """
@@ -43,13 +45,10 @@ from numba import njit
 
 from ..bits import (
     add,
-    ballot,
     band,
     bor,
-    leading_zeros,
     least,
     mul,
-    reverse_bits,
     shl,
     shr,
     shuffle,
@@ -60,9 +59,6 @@ from ..bits import (
 )
 from ..sections import HEADER_BYTES
 from ..statuses import (
-    BAD_DISTANCE_CODE,
-    BAD_LENGTH_CODE,
-    BAD_LITERAL_CODE,
     BAD_ZLIB_HEADER,
     DISTANCE_BEFORE_START,
     GOOD,
@@ -71,30 +67,20 @@ from ..statuses import (
     OUTPUT_FULL,
     RESERVED_SUB_BLOCK_TYPE,
     STORED_LENGTH_MISMATCH,
-    TOO_MANY_CODES,
 )
-from .codes import fixed_length, is_code, length_code_order
-from .warp_codes import CODE_LENGTHS, DISTANCES, LITERALS, build_code, fill_table, read_code_lengths
+from .warp_header import make_tables
 from .warp_input import peek, stage
 from .warp_layout import (
-    DISTANCE_BITS,
-    DISTANCE_ROW,
-    DISTANCE_WORDS,
     FIRST_ROOM,
     HEADER_WORDS,
-    IS_LONG,
     LEAST_PART,
-    LENGTH_CODE_BITS,
-    LITERAL_BITS,
-    LITERAL_WORDS,
     MOST_PART,
-    NONE,
     ROOM,
     RUN_UP,
     TYPICAL_BYTES,
 )
 from .warp_output import copy_stored, resolve, room_of, write_words
-from .warp_parts import ENDED, FAILED, WENT_ON, decode_part
+from .warp_parts import ENDED, FAILED, decode_part, right_lanes, sum_before
 
 _U = np.uint32
 _W = np.uint64
@@ -121,28 +107,6 @@ def _part_bits(n_bits, n_bytes, bits_left, n_lanes):
 def _run_up(part_bits):
     """Bits of a lane's run-up: few where symbols are short, and a part makes much of few bits."""
     return least(_U(RUN_UP), shl(part_bits, _U(3)))
-
-
-@njit(nogil=True, forceinline=True)
-def _right_lanes(entry_bit, exit_bit, outcome, has_part, lane, n_lanes):
-    """How many lanes, from lane 0 on, began where the one before them went out of its part."""
-    before = band(sub(lane, _U(1)), sub(n_lanes, _U(1)))
-    exit_before, outcome_before = shuffle(exit_bit, before), shuffle(outcome, before)
-    is_right = has_part and entry_bit == exit_before and outcome_before == WENT_ON
-    wrong = ballot(lane != _U(0) and not is_right)
-    return least(leading_zeros(reverse_bits(wrong)), n_lanes)
-
-
-@njit(nogil=True, forceinline=True)
-def _sum_before(value, lane, n_lanes):
-    """The sum of the values of the lanes before this one, and that of all."""
-    total, step = value, _U(1)
-    while step < n_lanes:
-        other = shuffle(total, band(sub(lane, step), sub(n_lanes, _U(1))))
-        if lane >= step:
-            total = add(total, other)
-        step = shl(step, _U(1))
-    return sub(total, value), shuffle(total, sub(n_lanes, _U(1)))
 
 
 @njit(nogil=True, forceinline=True)
@@ -186,56 +150,9 @@ def _has_passed(output, output_base, position, stop, big_endian):
 
 
 @njit(nogil=True, forceinline=True)
-def _read_dynamic_header(staged, bit, distance_table, entries, words, lengths, lane, n_lanes):
-    """The code lengths of a dynamic sub-block; (status, their numbers of both kinds, the bit behind them)."""
-    bits = peek(staged, bit)
-    n_literal = add(band(bits, _U(31)), _U(257))
-    n_distance = add(band(shr(bits, _U(5)), _U(31)), _U(1))
-    n_lengths = add(band(shr(bits, _U(10)), _U(15)), _U(4))
-    bit, status = add(bit, _U(14)), GOOD
-    if n_literal > _U(286) or n_distance > _U(30):
-        status = TOO_MANY_CODES
-    else:
-        place = lane
-        while place < _U(19):
-            value = _U(0)
-            if place < n_lengths:
-                value = band(peek(staged, add(bit, mul(place, _U(3)))), _U(7))
-            lengths[length_code_order(place)] = value
-            place = add(place, n_lanes)
-        sync_warp()
-        bit = add(bit, mul(n_lengths, _U(3)))
-        limits, n_codes, space = build_code(
-            CODE_LENGTHS, lengths, _U(0), _U(19), entries, DISTANCE_ROW, words, DISTANCE_WORDS, lane, n_lanes
-        )
-        fill_table(
-            distance_table, _U(LENGTH_CODE_BITS), NONE, limits, n_codes, entries, DISTANCE_ROW, words, DISTANCE_WORDS,
-            lane, n_lanes,
-        )  # fmt: skip
-        if space != _U(0x8000):
-            status = BAD_LENGTH_CODE
-        else:
-            n_symbols = add(n_literal, n_distance)
-            status, bit = read_code_lengths(staged, bit, n_symbols, distance_table, lengths, lane, n_lanes)
-            if status == GOOD and lengths[_U(256)] == 0:
-                status = BAD_LITERAL_CODE
-    return status, n_literal, n_distance, bit
-
-
-@njit(nogil=True, forceinline=True)
-def _fixed_lengths(lengths, lane, n_lanes):
-    """The code lengths of a sub-block with fixed codes."""
-    symbol = lane
-    while symbol < _U(318):
-        lengths[symbol] = fixed_length(symbol)
-        symbol = add(symbol, n_lanes)
-    sync_warp()
-
-
-@njit(nogil=True, forceinline=True)
 def _decode_stretch(
-    data, base, last_word, bit, bits_left, part, made, staged, literal_table, distance_table, literal_limits, n_literal,
-    distance_limits, n_distance, entries, words, lane, n_lanes,
+    data, base, last_word, bit, bits_left, part, made, staged, literal_table, distance_table, literal_code,
+    distance_code, entries, words, lane, n_lanes,
 ):  # fmt: skip
     """Decode the stretch from ``bit`` on, in parts of ``part`` bits, to ``made``.
 
@@ -255,14 +172,13 @@ def _decode_stretch(
     if not has_part:
         start = limit
     entry_bit, exit_bit, n_made, outcome = decode_part(
-        staged, start, begin, limit, room, end, made, literal_table, distance_table,
-        (literal_limits[4], literal_limits[5], literal_limits[6]), n_literal,
-        (distance_limits[4], distance_limits[5], distance_limits[6]), n_distance, entries, words,
+        staged, start, begin, limit, room, end, made, literal_table, distance_table, literal_code, distance_code,
+        entries, words,
     )  # fmt: skip
-    n_parts = _right_lanes(entry_bit, exit_bit, outcome, has_part, lane, n_lanes)
+    n_parts = right_lanes(entry_bit, exit_bit, outcome, has_part, lane, n_lanes)
     if lane >= n_parts:
         n_made = _U(0)
-    first, total = _sum_before(n_made, lane, n_lanes)
+    first, total = sum_before(n_made, lane, n_lanes)
     last = sub(n_parts, _U(1))
     return n_parts, add(bit, sub(shuffle(exit_bit, last), here)), shuffle(outcome, last), n_made, first, total
 
@@ -270,7 +186,7 @@ def _decode_stretch(
 @njit(nogil=True)
 def inflate_warp(
     data, base, size, output, output_base, capacity, stop, big_endian, literal_table, distance_table, made, staged,
-    entries, words, lengths, lane, n_lanes,
+    entries, words, lane, n_lanes,
 ):  # fmt: skip
     """Inflate the zlib stream of ``size`` bytes from word ``base`` of ``data`` to word ``output_base`` of ``output``.
 
@@ -295,7 +211,6 @@ def inflate_warp(
         final = band(bits, _U(1)) != _U(0)
         kind = band(shr(bits, _U(1)), _U(3))
         here = add(here, _U(3))
-        n_literal, n_distance = _U(288), _U(30)
         decoding = False
         if add(origin, here) > last_bit:
             status = INPUT_EXHAUSTED
@@ -315,40 +230,17 @@ def inflate_warp(
             else:
                 copy_stored(data, base, shr(bit, _U(3)), many, output, output_base, position, lane, n_lanes)
                 position, bit = add(position, many), add(bit, shl(many, _U(3)))
-        elif kind == _U(1):
-            _fixed_lengths(lengths, lane, n_lanes)
-            decoding = True
         else:
-            status, n_literal, n_distance, here = _read_dynamic_header(
-                staged, here, distance_table, entries, words, lengths, lane, n_lanes
+            status, here, literal_code, distance_code = make_tables(
+                kind == _U(2), staged, here, literal_table, distance_table, entries, words, made, lane, n_lanes
             )
-            decoding = status == GOOD
-        if decoding:
-            bit = add(origin, here)
-            distance_limits, n_distance, space = build_code(
-                DISTANCES, lengths, n_literal, n_distance, entries, DISTANCE_ROW, words, DISTANCE_WORDS, lane, n_lanes
-            )
-            if kind == _U(2) and not is_code(space, n_distance):
-                status, decoding = BAD_DISTANCE_CODE, False
-            fill_table(
-                distance_table, _U(DISTANCE_BITS), NONE, distance_limits, n_distance, entries, DISTANCE_ROW, words,
-                DISTANCE_WORDS, lane, n_lanes,
-            )  # fmt: skip
-            literal_limits, n_literal, space = build_code(
-                LITERALS, lengths, _U(0), n_literal, entries, _U(0), words, LITERAL_WORDS, lane, n_lanes
-            )
-            if kind == _U(2) and status == GOOD and not is_code(space, n_literal):
-                status, decoding = BAD_LITERAL_CODE, False
-            fill_table(
-                literal_table, _U(LITERAL_BITS), IS_LONG, literal_limits, n_literal, entries, _U(0), words,
-                LITERAL_WORDS, lane, n_lanes,
-            )  # fmt: skip
+            decoding, bit = status == GOOD, add(origin, here)
             while decoding:
                 bits_left = sub(last_bit, bit)
                 part = _part_bits(n_bits, n_bytes, bits_left, n_lanes)
                 n_parts, end, outcome, n_made, first, total = _decode_stretch(
                     data, base, last_word, bit, bits_left, part, made, staged, literal_table, distance_table,
-                    literal_limits, n_literal, distance_limits, n_distance, entries, words, lane, n_lanes,
+                    literal_code, distance_code, entries, words, lane, n_lanes,
                 )  # fmt: skip
                 n_bits, n_bytes, bit = add(sub(end, bit), _U(1)), total, end
                 if outcome == ENDED:

@@ -22,14 +22,20 @@ from ..statuses import BAD_LENGTH_REPEAT, GOOD
 from .codes import look_up, low_bits, match_distance, match_length
 from .warp_input import peek
 from .warp_layout import (
+    CLOSER,
     CURSORS,
+    DISTANCE_CODE_SHIFT,
+    DISTANCE_SHIFT,
     EXTRA_SHIFT,
     FIRST_CODES,
-    IS_END,
     IS_MATCH,
-    MADE,
-    MADE_SHIFT,
+    LENGTH_CODE_SHIFT,
+    LONG,
     NONE,
+    REPEATS,
+    REPEATS_CODE_SHIFT,
+    REPEATS_EXTRA_SHIFT,
+    REPEATS_SHIFT,
     SYMBOL_SHIFT,
     TAKEN,
     VALUE_SHIFT,
@@ -82,17 +88,12 @@ def _next_two_limits(words, length, space, offset, lane):
 
 
 @njit(nogil=True, forceinline=True)
-def _fields(length, made, extra):
-    """The fields that entries of a length and of a code length share."""
-    return bor(bor(add(length, extra), shl(made, MADE_SHIFT)), bor(shl(length, VALUE_SHIFT), shl(extra, EXTRA_SHIFT)))
-
-
-@njit(nogil=True, forceinline=True)
 def _entry(kind, symbol, length):
     """Entry of a symbol with a code of this length, see ``warp_layout``; NONE for a symbol that must not occur."""
     if kind == DISTANCES:
         base, extra = match_distance(symbol, _U(0))
-        entry = bor(bor(shl(base, _U(16)), shl(extra, _U(10))), bor(shl(length, _U(6)), add(length, extra)))
+        code = bor(shl(length, DISTANCE_CODE_SHIFT), add(length, extra))
+        entry = bor(shl(sub(base, _U(1)), DISTANCE_SHIFT), code)
     elif kind == CODE_LENGTHS:
         repeats, extra = _U(1), _U(0)
         if symbol == _U(16):
@@ -101,16 +102,19 @@ def _entry(kind, symbol, length):
             repeats, extra = _U(3), _U(3)
         elif symbol == _U(18):
             repeats, extra = _U(11), _U(7)
-        entry = bor(_fields(length, repeats, extra), shl(symbol, SYMBOL_SHIFT))
+        code = bor(shl(length, REPEATS_CODE_SHIFT), shl(extra, REPEATS_EXTRA_SHIFT))
+        entry = bor(bor(code, shl(symbol, SYMBOL_SHIFT)), bor(shl(repeats, REPEATS_SHIFT), add(length, extra)))
     elif symbol < _U(256):
-        entry = bor(bor(shl(symbol, VALUE_SHIFT), shl(_U(1), MADE_SHIFT)), length)
+        entry = bor(shl(symbol, VALUE_SHIFT), length)
     elif symbol == _U(256):
-        entry = bor(IS_END, length)
+        entry = bor(CLOSER, length)
     elif symbol > _U(285):
         entry = NONE
     else:
         base, extra = match_length(sub(symbol, _U(257)), _U(0))
-        entry = bor(_fields(length, base, extra), IS_MATCH)
+        entry = bor(bor(shl(base, VALUE_SHIFT), IS_MATCH), add(length, extra))
+        if extra != _U(0):
+            entry = bor(bor(entry, CLOSER), bor(shl(extra, EXTRA_SHIFT), shl(length, LENGTH_CODE_SHIFT)))
     return entry
 
 
@@ -154,14 +158,18 @@ def build_code(kind, lengths, first, n_symbols, entries, entry_row, words, row, 
 
 
 @njit(nogil=True)
-def fill_table(table, table_bits, missing, limits, n_codes, entries, entry_row, words, row, lane, n_lanes):
-    """Fill a table: a lane decodes the indices lane, lane + 32, ... ``missing`` stands for longer codes, and none."""
+def fill_table(kind, table, table_bits, limits, n_codes, entries, entry_row, words, row, lane, n_lanes):
+    """Fill a table: a lane decodes the indices lane, lane + 32, ... Longer codes, and none, become LONG or NONE."""
     bits = lane
     while bits < shl(_U(1), table_bits):
         length, index, _ = look_up(bits, limits, words, row, _U(0), _U(1))
-        entry = missing
+        entry = NONE
+        if kind == LITERALS:
+            entry = LONG
         if length <= table_bits and index < n_codes:
             entry = entries[add(entry_row, index)]
+            if kind == LITERALS and band(entry, CLOSER) != _U(0):
+                entry = bor(CLOSER, index)
         table[bits] = entry
         bits = add(bits, n_lanes)
     sync_warp()
@@ -195,9 +203,9 @@ def read_code_lengths(staged, bit, n_symbols, table, lengths, lane, n_lanes):
     while done < n_symbols:
         bits = peek(staged, add(bit, lane))
         entry = table[band(bits, _U(127))]
-        extra = band(shr(entry, EXTRA_SHIFT), _U(7))
-        repeats = band(shr(entry, MADE_SHIFT), MADE)
-        repeats = add(repeats, low_bits(shr(bits, band(shr(entry, VALUE_SHIFT), _U(15))), extra))
+        extra = band(shr(entry, REPEATS_EXTRA_SHIFT), _U(7))
+        repeats = band(shr(entry, REPEATS_SHIFT), REPEATS)
+        repeats = add(repeats, low_bits(shr(bits, band(shr(entry, REPEATS_CODE_SHIFT), _U(15))), extra))
         symbol, taken = shr(entry, SYMBOL_SHIFT), band(entry, TAKEN)
         following, made, reached = add(lane, taken), repeats, shl(_U(1), lane)
         step = _U(1)

@@ -4,7 +4,7 @@ import numpy as np
 from numba import njit
 
 from ..bits import add, ballot, band, bor, funnel_right, shl, shr, shuffle, sub, sync_warp, vote_any
-from .warp_layout import FIRST_ROOM, POINTER, ROOM_STEP
+from .warp_layout import FIRST_ROOM, POINTER, ROOM_SLACK, ROOM_STEP
 
 _U = np.uint32
 _W = np.uint64
@@ -15,7 +15,7 @@ def room_of(lane):
     """Where in ``made`` the room of a lane begins."""
     if lane == _U(0):
         return _U(0)
-    return add(_U(FIRST_ROOM), _U(_U(lane - _U(1)) * _U(ROOM_STEP)))
+    return add(_U(FIRST_ROOM + ROOM_SLACK), _U(_U(lane - _U(1)) * _U(ROOM_STEP)))
 
 
 @njit(nogil=True, forceinline=True)
@@ -40,22 +40,21 @@ def resolve(output, output_base, made, position, n_parts, n_made, first, lane, n
         many, place, room = shuffle(n_made, part), add(shuffle(first, part), lane), add(room_of(part), lane)
         start = _U(0)
         while start < many:  # not by ``place``: the compiler must see that all lanes have the same number of turns
-            element, pointer = _U(0), lane
-            if add(start, lane) < many:
-                element = _U(made[room])
+            element, pointer = _U(made[room]), lane  # behind the part's last one it means nothing
             back = sub(element, sub(POINTER, _U(1)))
             is_pointer = element >= POINTER
-            is_known = not is_pointer or back > lane
+            is_known, is_old = not is_pointer or back > lane, is_pointer and back > place
             if not is_known:
                 pointer = sub(lane, back)
-            elif is_pointer and back <= place:
+            if is_pointer and lane < back <= place:
                 element = _U(made[sub(place, back)])
-            elif is_pointer:
-                source = sub(add(position, place), back)
-                if source < position:
-                    element = byte_at(output, output_base, source)
-                else:
-                    is_good = False
+            if vote_any(is_old):  # noqa: SIM102 - a branch that all lanes take or none
+                if is_old:
+                    source = sub(add(position, place), back)
+                    if source < position:
+                        element = byte_at(output, output_base, source)
+                    elif add(start, lane) < many:
+                        is_good = False
             known = ballot(is_known)
             while vote_any(band(shr(known, pointer), _U(1)) == _U(0)):
                 pointer = shuffle(pointer, pointer)
@@ -73,19 +72,21 @@ def resolve(output, output_base, made, position, n_parts, n_made, first, lane, n
 def write_words(output, output_base, made, position, n_bytes, lane, n_lanes):
     """Write the bytes ``made[:n_bytes]`` to the output from ``position`` on, a word per lane.
 
-    The bytes of the first word that were there before stay; those behind the last one are not defined.
+    The bytes of the first word that were there before stay; those behind the last one are not defined, so up to three
+    elements more are read.
     """
     end, filled = add(position, n_bytes), band(position, _U(3))
     place = add(sub(position, filled), shl(lane, _U(2)))
     while place < end:
-        word, k = _U(0), _U(0)
-        while k < _U(4):
-            source = sub(add(place, k), position)
-            if source < n_bytes:  # what is before ``position`` wraps round to above
-                word = bor(word, shl(_U(made[source]), shl(k, _U(3))))
-            k = add(k, _U(1))
+        source = _W(0)
+        if place >= position:
+            source = _W(sub(place, position))
+        low = bor(_U(made[source]), shl(_U(made[source + _W(1)]), _U(8)))
+        high = bor(_U(made[source + _W(2)]), shl(_U(made[source + _W(3)]), _U(8)))
+        word = bor(low, shl(high, _U(16)))
         if place < position:
             kept = sub(shl(_U(1), shl(filled, _U(3))), _U(1))
+            word = shl(word, shl(filled, _U(3)))
             word = bor(word, band(output[output_base + _W(shr(place, _U(2)))], kept))
         output[output_base + _W(shr(place, _U(2)))] = word
         place = add(place, shl(n_lanes, _U(2)))

@@ -3,29 +3,24 @@
 import numpy as np
 from numba import njit
 
-from ..bits import add, band, bor, count_ones, funnel_right, mul, reverse_bits, shr, sub, vote_any
-from .codes import low_bits
-from .warp_layout import (
-    DISTANCE_ENTRIES,
-    DISTANCE_ROW,
-    DISTANCE_WORDS,
-    EXTRA_SHIFT,
-    IS_END,
-    IS_LONG,
-    IS_MATCH,
-    LITERAL_ENTRIES,
-    LITERAL_WORDS,
-    MADE,
-    MADE_SHIFT,
-    NONE,
-    POINTER,
-    TAKEN,
-    VALUE_SHIFT,
+from ..bits import (
+    add,
+    ballot,
+    band,
+    leading_zeros,
+    least,
+    reverse_bits,
+    shl,
+    shr,
+    shuffle,
+    sub,
+    vote_any,
 )
+from .warp_layout import CLOSER, IS_MATCH, NONE, POINTER, VALUE, VALUE_SHIFT
+from .warp_symbols import read_symbol
 
 _U = np.uint32
 _W = np.uint64
-_GUARDS = _U(0x80008000)
 
 # How a lane came to the end of its part: at its limit, at the end of the sub-block, at bits that are no symbol, or
 # because there was no room for the next match.
@@ -33,24 +28,12 @@ WENT_ON, ENDED, FAILED, FULL = _U(0), _U(1), _U(2), _U(3)
 
 
 @njit(nogil=True, forceinline=True)
-def _long_entry(bits, limits, n_codes, entries, entry_row, words, row):
-    """Entry of a code of 9 bits and more, as ``codes.look_up`` finds it, with the limits of 9 to 14; NONE if none."""
-    code = shr(reverse_bits(bits), _U(17))
-    both = mul(code, _U(0x10001))
-    guards = band(add(both, limits[0]), _GUARDS)
-    guards = bor(guards, shr(band(add(both, limits[1]), _GUARDS), _U(1)))
-    guards = bor(guards, shr(band(add(both, limits[2]), _GUARDS), _U(2)))
-    more = count_ones(guards)
-    index = band(add(shr(code, sub(_U(6), more)), words[add(add(row, _U(9)), more)]), _U(0xFFFF))
-    entry = NONE
-    if index < n_codes:
-        entry = entries[add(entry_row, index)]
-    return entry
-
-
-@njit(nogil=True, forceinline=True)
 def _keep(made, place, element, count):
-    """Write an element ``count`` times. Most matches have up to 8 bytes: eight stores, each with a predicate."""
+    """Write an element ``count`` times: where 0 is right, one more does no harm.
+
+    Most matches have up to 8 bytes: eight stores, each with a predicate. Were the first one conditional too, its
+    address would be calculated again for each, and waited for.
+    """
     made[place] = element
     if count > _U(1):
         made[place + _W(1)] = element
@@ -74,8 +57,8 @@ def _keep(made, place, element, count):
 
 @njit(nogil=True)
 def decode_part(
-    staged, start, begin, limit, room, end, made, literal_table, distance_table, literal_limits, n_literal,
-    distance_limits, n_distance, entries, words,
+    staged, start, begin, limit, room, end, made, literal_table, distance_table, literal_code, distance_code, entries,
+    words,
 ):  # fmt: skip
     """Decode from bit ``start``; keep the bytes of all symbols that begin at ``begin`` or later, up to ``limit``.
 
@@ -83,53 +66,56 @@ def decode_part(
     ``begin`` only serves to find out where a symbol begins. The bytes go to ``made[room:end]``, those of a
     match as pointers.
 
-    Literals and matches go the same way, and what does not apply is left out by a select: among 32 lanes some have a
-    match nearly always, and a branch would cost more than it saves.
-
     Returns where the first kept symbol begins, the bit behind the last one, the number of bytes, and how it ended.
     """
     bit, entry_bit, place, outcome = start, start, room, WENT_ON
     while vote_any(bit < limit):
-        if bit < limit:
-            word, shift = _W(shr(bit, _U(5))), band(bit, _U(31))
-            first, second, third = staged[word], staged[word + _W(1)], staged[word + _W(2)]
-            bits = funnel_right(second, first, shift)
-            entry = literal_table[band(bits, _U(LITERAL_ENTRIES - 1))]
-            if band(entry, IS_LONG) != _U(0):
-                entry = _long_entry(bits, literal_limits, n_literal, entries, _U(0), words, LITERAL_WORDS)
-            taken, value, extra = band(entry, TAKEN), shr(entry, VALUE_SHIFT), band(shr(entry, EXTRA_SHIFT), _U(7))
-            # A literal has no extra bits, so its byte may stand where a length has that of its code.
-            count = add(band(shr(entry, MADE_SHIFT), MADE), low_bits(shr(bits, band(value, _U(15))), extra))
-            shift = add(shift, taken)
-            low, high = first, second
-            if shift >= _U(32):
-                low, high = second, third
-            bits = funnel_right(high, low, shift)
-            far = distance_table[band(bits, _U(DISTANCE_ENTRIES - 1))]
-            is_match = band(entry, IS_MATCH) != _U(0)
-            if is_match and far == NONE:
-                far = _long_entry(bits, distance_limits, n_distance, entries, DISTANCE_ROW, words, DISTANCE_WORDS)
-                if far == NONE:
-                    entry = NONE
-            extra = band(shr(far, _U(10)), _U(15))
-            distance = add(shr(far, _U(16)), low_bits(shr(bits, band(shr(far, _U(6)), _U(15))), extra))
-            if is_match:
-                taken, value = add(taken, band(far, TAKEN)), add(distance, sub(POINTER, _U(1)))
-            running_up = bit < begin
-            is_symbol = band(entry, bor(IS_END, NONE)) == _U(0)
-            if running_up or (is_symbol and add(place, count) <= end):
-                if entry == NONE:  # anything that can be passed is
-                    taken = _U(1)
-                bit = add(bit, taken)
-                if running_up:
-                    entry_bit = bit
-                else:
-                    _keep(made, _W(place), value, count)
-                    place = add(place, count)
-            else:  # once a part at most
-                outcome, limit = FULL, _U(0)
+        entry, back, following = read_symbol(
+            staged, bit, limit, literal_table, distance_table, literal_code, distance_code, entries, words
+        )
+        keeps, runs_up = begin <= bit < limit, bit < limit and bit < begin
+        value, count = band(shr(entry, VALUE_SHIFT), VALUE), _U(1)
+        if band(entry, IS_MATCH) != _U(0):
+            value, count = add(POINTER, back), value
+        ends, fits = band(entry, CLOSER) != _U(0), add(place, count) <= end
+        if vote_any((ends and bit < limit) or (keeps and not fits)):  # once or twice a part
+            if ends and entry == NONE:  # anything that can be passed in a run-up is
+                following = add(bit, _U(1))
+            if keeps and ends:
+                outcome, keeps, limit = ENDED, False, _U(0)
                 if entry == NONE:
                     outcome = FAILED
-                elif not is_symbol:
-                    outcome, bit = ENDED, add(bit, taken)
+                bit = following
+            elif keeps and not fits:
+                outcome, keeps, limit = FULL, False, _U(0)
+        if not keeps:
+            count = _U(0)
+        _keep(made, _W(place), value, count)
+        place = add(place, count)
+        if runs_up:
+            entry_bit = following
+        if keeps or runs_up:
+            bit = following
     return entry_bit, bit, sub(place, room), outcome
+
+
+@njit(nogil=True, forceinline=True)
+def right_lanes(entry_bit, exit_bit, outcome, has_part, lane, n_lanes):
+    """How many lanes, from lane 0 on, began where the one before them went out of its part."""
+    before = band(sub(lane, _U(1)), sub(n_lanes, _U(1)))
+    exit_before, outcome_before = shuffle(exit_bit, before), shuffle(outcome, before)
+    is_right = has_part and entry_bit == exit_before and outcome_before == WENT_ON
+    wrong = ballot(lane != _U(0) and not is_right)
+    return least(leading_zeros(reverse_bits(wrong)), n_lanes)
+
+
+@njit(nogil=True, forceinline=True)
+def sum_before(value, lane, n_lanes):
+    """The sum of the values of the lanes before this one, and that of all."""
+    total, step = value, _U(1)
+    while step < n_lanes:
+        other = shuffle(total, band(sub(lane, step), sub(n_lanes, _U(1))))
+        if lane >= step:
+            total = add(total, other)
+        step = shl(step, _U(1))
+    return sub(total, value), shuffle(total, sub(n_lanes, _U(1)))
