@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -71,7 +72,7 @@ class Blocks:
     statuses: list[int]
     counts: list[int]
     outputs: list[bytes]
-    """As long as the capacity."""
+    """As long as the capacity; from a GPU, what was written of that."""
 
 
 def inflate_blocks(engine: Engine, jobs: Sequence[Job], tracks: Tracks) -> Blocks:
@@ -82,14 +83,27 @@ def inflate_blocks(engine: Engine, jobs: Sequence[Job], tracks: Tracks) -> Block
             batch_of_plan = importlib.import_module("bigwig_numba.engine.device_batch").batch_of_plan
             batch = batch_of_plan(plan, source_words, np.empty(0, np.float32), engine.pinned, stack)
             words, results = engine.inflate(data, batch)
-            statuses, counts = to_host(results)[[launch.STATUS, launch.COUNT]]
-            bases = to_host(batch.table)[launch.BASE]
-    else:
-        inflated = engine.inflate(fetch_blocks(plan, [source]), plan)
-        words, bases, statuses, counts = inflated.words, inflated.bases, inflated.statuses, inflated.counts
-    memory = to_host(words).tobytes()
-    outputs = [memory[4 * int(base) :][: job.capacity] for base, job in zip(bases, jobs, strict=True)]
-    return Blocks(statuses.tolist(), counts.tolist(), outputs)
+            found, bases = to_host(results), to_host(batch.table)[launch.BASE]
+            return Blocks(
+                found[launch.STATUS].tolist(), found[launch.COUNT].tolist(), written_bytes(words, bases, found, jobs)
+            )
+    inflated = engine.inflate(fetch_blocks(plan, [source]), plan)
+    memory = inflated.words.tobytes()
+    outputs = [memory[4 * int(base) :][: job.capacity] for base, job in zip(inflated.bases, jobs, strict=True)]
+    return Blocks(inflated.statuses.tolist(), inflated.counts.tolist(), outputs)
+
+
+def written_bytes(
+    words: Any, bases: npt.NDArray[np.int64], results: npt.NDArray[np.int32], jobs: Sequence[Job]
+) -> list[bytes]:
+    """What was written to each slot on the device, and nothing else: who checks for unwritten memory has no complaint.
+
+    The last word of a stream that did not come to its end may be unwritten.
+    """
+    n_bytes, is_whole = results[launch.N_BYTES], results[launch.END] > 0
+    n_words = np.where(is_whole, -(-n_bytes // 4), n_bytes // 4)
+    slots = [to_host(words[base : base + n]).tobytes() for base, n in zip(bases, n_words, strict=True)]
+    return [slot[: job.capacity] for slot, job in zip(slots, jobs, strict=True)]
 
 
 @pytest.fixture
