@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -13,9 +15,12 @@ import numpy.typing as npt
 
 from ..collection import BigWigCollection
 from ..engine.choose import why_no_cuda
+from .first_batch import FirstBatchResult, measure_first_batch
 from .peers import PEERS, Windows
 
-REPEATS = 7
+logger = logging.getLogger(__name__)
+
+FEWEST_BATCHES, MOST_BATCHES = 3, 200  # to take the median of
 WARM_UP = 3
 TOLERANCE = 1e-4  # relative; other readers add up in another order and precision
 Float32 = npt.NDArray[np.float32]
@@ -49,8 +54,9 @@ class Shape:
 
 
 DEFAULT_SHAPES = (
-    Shape(1, 1_000, 1), Shape(16, 1_000, 1), Shape(256, 1_000, 1), Shape(4_096, 1_000, 1), Shape(256, 131_072, 128),
-)  # fmt: skip
+    *(Shape(n_windows, 1_000, 1) for n_windows in (1, 16, 64, 256, 1_024, 4_096)),
+    Shape(256, 131_072, 128),
+)
 
 
 @dataclass(frozen=True)
@@ -65,18 +71,22 @@ class WindowsResult:
         ``WINDOWSxBASES/BIN``.
     n_tracks
         Files.
-    milliseconds
-        Median of batches, each of fresh random windows.
+    milliseconds, slow_milliseconds
+        Median of batches, each of fresh random windows; what the slowest tenth of them took at least.
+    n_batches
+        Measured.
     stages
         Milliseconds of a batch by stage, where the reader tells; stages overlap, so they may add up to more.
     agrees
-        Whether the last batch equals the first reader's, to 1e-4; None for the first reader.
+        Whether the first batch equals the first reader's, to 1e-4; None for the first reader.
     """
 
     reader: str
     shape: str
     n_tracks: int
     milliseconds: float
+    slow_milliseconds: float
+    n_batches: int
     stages: dict[str, float] = field(default_factory=dict)
     agrees: bool | None = None
 
@@ -91,6 +101,7 @@ class WindowsResult:
         verdict = {None: "", True: "agrees", False: "DIFFERS"}[self.agrees]
         return (
             f"{self.shape:>16} x {self.n_tracks} {self.reader:<28} {self.milliseconds:>10.2f} ms "
+            f"({self.slow_milliseconds:.2f}, {self.n_batches} batches) "
             f"{self.window_tracks_per_second:>12,.0f} window-tracks/s  {verdict:<8} {stages}"
         ).rstrip()
 
@@ -106,8 +117,9 @@ def run_windows_benchmark(
     devices: Sequence[str] | None = None,
     stores: Sequence[str] = ("stream", "device"),
     peers: Sequence[str] = tuple(PEERS),
-) -> Iterator[WindowsResult]:
-    """Measure every reader that there is at every shape, one result after another.
+    seconds: float = 2.0,
+) -> Iterator[WindowsResult | FirstBatchResult]:
+    """Measure every reader that there is at every shape, then new processes, one result after another.
 
     Parameters
     ----------
@@ -120,36 +132,50 @@ def run_windows_benchmark(
     stores
         Where compressed blocks live on the GPU.
     peers
-        Of ``peers.PEERS``; those that are not installed are left out.
+        Of ``peers.PEERS``; those that are not installed are left out, and those that fail, with a warning.
+    seconds
+        For the measured batches of a reader and a shape, which are 3 at least and 200 at most; as long again at most to
+        warm up.
     """
     devices = devices or (["cpu"] if why_no_cuda() else ["cuda", "cpu"])
     expected: dict[Shape, Float32] = {}
     for name in peers:
         if importlib.util.find_spec(PEERS[name].module) is not None:
-            yield from _measure_peer(name, files, shapes, expected)
+            yield from _measure_peer(name, files, shapes, expected, seconds)
     for device in devices:
         for store in stores if device == "cuda" else ("stream",):
-            yield from _measure_library(files, shapes, device, store, expected)
+            yield from _measure_library(files, shapes, device, store, expected, seconds)
+    for device in devices:
+        yield _measure_new_process(files, shapes[0], device, stores[0])
 
 
 def _measure_peer(
-    name: str, files: Sequence[str], shapes: Sequence[Shape], expected: dict[Shape, Float32]
+    name: str, files: Sequence[str], shapes: Sequence[Shape], expected: dict[Shape, Float32], seconds: float
 ) -> Iterator[WindowsResult]:
-    with BigWigCollection(files, sort=False, device="cpu") as collection:
-        sizes = collection.chromosome_sizes
-    reader = PEERS[name].open(files)
+    sizes = _chromosome_sizes(files)
     try:
-        for shape in shapes:
-            if PEERS[name].suits(shape.n_windows):
-                yield _measure(name, shape, len(files), sizes, reader.values, expected)
-    finally:
-        reader.close()
+        with contextlib.closing(PEERS[name].open(files)) as reader:
+            for shape in shapes:
+                if PEERS[name].suits(shape.n_windows):
+                    yield _measure(name, shape, len(files), sizes, reader.values, expected, seconds)
+    except Exception:  # whatever goes wrong in another program, the others are still to be measured
+        logger.warning("%s failed", name, exc_info=True)
+
+
+def _chromosome_sizes(files: Sequence[str]) -> dict[str, int]:
+    with BigWigCollection(files, sort=False, device="cpu") as collection:
+        return collection.chromosome_sizes
 
 
 def _measure_library(
-    files: Sequence[str], shapes: Sequence[Shape], device: str, store: str, expected: dict[Shape, Float32]
+    files: Sequence[str],
+    shapes: Sequence[Shape],
+    device: str,
+    store: str,
+    expected: dict[Shape, Float32],
+    seconds: float,
 ) -> Iterator[WindowsResult]:
-    name = "bigwig_numba CPU" if device == "cpu" else f"bigwig_numba CUDA, {store}"
+    name = _reader_name(device, store)
     with BigWigCollection(files, sort=False, device=device, store=store) as collection:
 
         def values(windows: Windows) -> Any:
@@ -163,9 +189,18 @@ def _measure_library(
             return batch
 
         for shape in shapes:
-            yield _measure(
-                name, shape, len(files), collection.chromosome_sizes, values, expected, lambda: collection.stage_seconds
-            )
+            sizes = collection.chromosome_sizes
+            yield _measure(name, shape, len(files), sizes, values, expected, seconds, lambda: collection.stage_seconds)
+
+
+def _reader_name(device: str, store: str) -> str:
+    return "bigwig_numba CPU" if device == "cpu" else f"bigwig_numba CUDA, {store}"
+
+
+def _measure_new_process(files: Sequence[str], shape: Shape, device: str, store: str) -> FirstBatchResult:
+    windows = random_windows(np.random.default_rng(0), _chromosome_sizes(files), shape)
+    rows = windows.chromosomes, windows.starts.tolist(), windows.ends.tolist(), windows.window_size
+    return measure_first_batch(_reader_name(device, store), files, rows, device=device, store=store)
 
 
 def _measure(
@@ -175,23 +210,36 @@ def _measure(
     sizes: dict[str, int],
     values: Callable[[Windows], Any],
     expected: dict[Shape, Float32],
+    seconds: float,
     stages: Callable[[], dict[str, float]] = dict,
 ) -> WindowsResult:
     rng = np.random.default_rng(shape.n_windows + shape.length)
-    times = []
-    before = stages()
-    for number in range(WARM_UP + REPEATS):
+
+    def run() -> tuple[float, Any]:
         windows = random_windows(rng, sizes, shape)
-        if number == WARM_UP:
-            before = stages()
         start = time.perf_counter()
         batch = values(windows)
-        times.append(time.perf_counter() - start)
+        return time.perf_counter() - start, batch
+
+    _, batch = run()  # all readers' first windows are the same
     got = np.asarray(batch.get() if hasattr(batch, "get") else batch)
     agrees = None if shape not in expected else bool(np.allclose(got, expected[shape], TOLERANCE, TOLERANCE))
     expected.setdefault(shape, got)
-    share = {name: (seconds - before.get(name, 0.0)) / REPEATS * 1e3 for name, seconds in stages().items()}
-    return WindowsResult(reader, str(shape), n_tracks, float(np.median(times[WARM_UP:])) * 1e3, share, agrees)
+    _repeat(run, fewest=0, most=WARM_UP - 1, seconds=seconds)
+    before = stages()
+    times = np.array(_repeat(run, fewest=FEWEST_BATCHES, most=MOST_BATCHES, seconds=seconds)) * 1e3
+    share = {name: (total - before.get(name, 0.0)) / times.size * 1e3 for name, total in stages().items()}
+    median, slow = np.quantile(times, [0.5, 0.9]).tolist()
+    return WindowsResult(reader, str(shape), n_tracks, median, slow, times.size, share, agrees)
+
+
+def _repeat(run: Callable[[], tuple[float, Any]], *, fewest: int, most: int, seconds: float) -> list[float]:
+    """The seconds of runs: as many as begin in the time given, but not fewer or more than said."""
+    times: list[float] = []
+    started = time.perf_counter()
+    while len(times) < fewest or (len(times) < most and time.perf_counter() - started < seconds):
+        times.append(run()[0])
+    return times
 
 
 def random_windows(rng: np.random.Generator, sizes: dict[str, int], shape: Shape) -> Windows:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from ..benchmarks.peers import PEERS
-from ..benchmarks.windows import DEFAULT_SHAPES, Shape, run_windows_benchmark
+from ..benchmarks.windows import DEFAULT_SHAPES, Shape, WindowsResult, run_windows_benchmark
 from ..errors import BigWigError
 from .arguments import Commands
 from .bench_results import bigwig_files, print_results
@@ -18,7 +18,8 @@ def add_bench_windows(benchmarks: Commands[argparse.ArgumentParser]) -> None:
         "windows",
         help="batches of random windows: milliseconds beside pyBigWig, pybigtools and bigwig-loader",
         description="Read batches of fresh random windows from all tracks, on each device and from each store, beside "
-        "the other readers that are installed. Values are compared.",
+        "the other readers that are installed. Values are compared. Then start new processes and time them from import "
+        "to the first batch, of the first shape.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument(
@@ -35,6 +36,10 @@ def add_bench_windows(benchmarks: Commands[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--peers", nargs="*", choices=tuple(PEERS), default=tuple(PEERS), help="readers to measure, if installed"
     )
+    parser.add_argument(
+        "--seconds", type=float, default=2.0, metavar="S", help="for the batches of a reader and a shape, at least 3"
+    )
+    parser.add_argument("--output", type=Path, metavar="FILE", help="write the results as JSON, after each one anew")
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw time against batch size (.png, .pdf, .svg)")
     parser.set_defaults(run=_bench_windows)
@@ -54,8 +59,10 @@ def _bench_windows(options: argparse.Namespace) -> None:
         devices=options.devices,
         stores=options.stores,
         peers=options.peers,
+        seconds=options.seconds,
     )
-    results = print_results(found, as_json=options.json)
+    printed = print_results(found, as_json=options.json, output=options.output)
+    results = [result for result in printed if isinstance(result, WindowsResult)]
     if options.plot:
         from ..benchmarks.plot import plot_batch_times
 
