@@ -7,7 +7,7 @@ Blocks of a page run in order, in one folder and one namespace:
 - ``bash``: lines that begin with ``bigwig-numba`` run.
 
 A block after ``<!-- not run by the tests: ... -->`` does not run. One after ``<!-- not run without torch -->`` runs in
-``test_dataset_page.py``, where that module is installed.
+``test_dataset_page.py`` or ``test_docs_elsewhere.py``, where that module is installed; or, there, a bucket is.
 """
 
 from __future__ import annotations
