@@ -15,13 +15,13 @@ import numpy as np
 
 from ..errors import DeviceError
 from ..kernels import launch, launch_checksums
+from ..kernels.keeping import forget_stale_code
 from ..kernels.statistics import Statistic
 from ..kernels.swapping import InflateKernel, ReduceKernel
 from ..parallel import ThreadTeam
 from ..plan import ReadPlan, TrackTable, WindowRequest
 from ..storage import ByteSource
 from .check import check_output, raise_for_statuses
-from .cpu import CpuEngine
 from .device_batch import NEVER_STOP, DeviceBatch
 from .inflating import GpuInflater
 from .keeping import BlockKeeper
@@ -43,9 +43,6 @@ MOST_BINS_PER_THREAD = 256  # which share the search for their first item
 MOST_BASES_PER_THREAD = 8_192  # wide bins have many items each
 WORKING_SET = 1 << 32  # bytes of inflated blocks at a time; a batch that needs more is made in parts
 FEW_PAIRS = 1_024  # (window, track) pairs that the host plans while the GPU would wait for its first answer
-TINY_PAIRS = 16  # (window, track) pairs that one core makes while the GPU would still be starting,
-TINY_BLOCKS = 8  # if they need no more blocks than these
-TINY_VALUES = 1 << 16  # and have no more values
 
 
 @functools.lru_cache(maxsize=64)
@@ -88,6 +85,7 @@ class CudaEngine:
     name = "cuda"
 
     def __init__(self, n_threads: int | None = None, *, working_set: int = WORKING_SET, verify: bool = False) -> None:
+        forget_stale_code()
         self.team = ThreadTeam(n_threads)
         self.launcher = KernelLauncher()
         self.pinned = pinned_buffers()
@@ -96,7 +94,6 @@ class CudaEngine:
         self.verify = verify
         self.supply = BlockSupply(self.launcher, self.team, self.pinned, self.clock)
         self.keeper: BlockKeeper | None = None
-        self._cpu = CpuEngine(1, verify=verify)
         self.use(InflateKernel("auto"), ReduceKernel("auto"))
 
     def use(self, inflate: InflateKernel, reduce: ReduceKernel) -> None:
@@ -104,7 +101,6 @@ class CudaEngine:
         self.inflater = GpuInflater(self.launcher, inflate)
         self._reduce_kernel = _reduce_kernel if reduce.cuda is None else functools.lru_cache(reduce.cuda)
         self._keeps_reduce_kernel = reduce.cuda is None
-        self._has_builtin_kernels = inflate.name == "auto" and reduce.cuda is None
 
     def keep(
         self,
@@ -245,23 +241,9 @@ class CudaEngine:
                 part = next(parts, None)
             if part is None:
                 return
-            if self._is_tiny(part.plan, job):
-                # Done on the host before the GPU would have started.
-                job.out.set(self._cpu.run(part.plan, job.sources, job.reduction))
-                return
             planner = None if self.keeper is None else self.keeper.planner()
             first = Corner(corner.window + part.first_window, corner.track + part.first_track)
             self._run_plan(part.plan, job, first, None if planner is None else planner.blocks)
-
-    def _is_tiny(self, plan: ReadPlan, job: Job) -> bool:
-        """Whether a plan is the whole batch, and so little that one core makes it sooner."""
-        return (
-            plan.n_windows * plan.n_tracks <= TINY_PAIRS
-            and plan.n_blocks <= TINY_BLOCKS
-            and job.out.size <= TINY_VALUES
-            and (plan.n_windows, plan.n_tracks) == (job.out.shape[0], job.out.shape[2])
-            and self._has_builtin_kernels
-        )
 
     def _run_plan(self, plan: ReadPlan, job: Job, corner: Corner, kept: ResidentBlocks | None = None) -> None:
         """Make a plan of the host's, of blocks that are kept, if all are, or else are fetched for it."""
