@@ -240,8 +240,23 @@ def _converted(value: Any) -> Any:
     return to_tensor(value) if is_number else value
 
 
+class _StreamAddress:
+    """A CUDA stream as others ask for it: by the CUDA stream protocol, which PyTorch's own streams may lack."""
+
+    def __init__(self, address: int) -> None:
+        self.address = address
+
+    def __cuda_stream__(self) -> tuple[int, int]:
+        """Version of the protocol, and the stream."""
+        return 0, self.address
+
+
 def _current_stream() -> Any:
     """PyTorch's current CUDA stream, as CuPy's."""
     import cupy
 
-    return cupy.cuda.ExternalStream(torch.cuda.current_stream().cuda_stream)
+    address = torch.cuda.current_stream().cuda_stream
+    from_external = getattr(cupy.cuda.Stream, "from_external", None)
+    if from_external is None:  # CuPy before 14
+        return cupy.cuda.ExternalStream(address)
+    return from_external(_StreamAddress(address))
