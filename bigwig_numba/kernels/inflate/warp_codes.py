@@ -139,6 +139,7 @@ def build_code(kind, lengths, first, n_symbols, entries, entry_row, words, row, 
     while length < _U(16):
         words[add(row, length)] = band(sub(_U(0), words[add(FIRST_CODES, length)]), _U(0xFFFF))
         length = add(length, n_lanes)
+    sync_warp()  # there may be no symbols, and those who read this do not wait
     start = _U(0)
     while start < n_symbols:
         symbol, length = add(start, lane), _U(0)
