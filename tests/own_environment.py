@@ -1,7 +1,8 @@
-"""For all tests, those in docstrings among them: an environment of their own, and who runs what in parallel."""
+"""For all tests, those in docstrings too: their own environment, when cycles are sought, who runs what in parallel."""
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -22,6 +23,11 @@ def own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         environment.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
         environment.setenv("AWS_EC2_METADATA_DISABLED", "true")
         yield
+
+
+def pytest_configure() -> None:
+    """Look for cycles less often: compiling makes millions of objects, and that is a tenth of the suite's time."""
+    gc.set_threshold(5_000, 20, 50)
 
 
 @pytest.hookimpl(optionalhook=True)  # without pytest-xdist nobody asks

@@ -87,16 +87,22 @@ class Warp:
         }
 
 
+def njit(**_: Any) -> Any:
+    """In place of Numba's: the function as it is."""
+    return lambda function: function
+
+
 def load(name: str, warp: Warp, loaded: dict[str, dict[str, Any]] | None = None) -> dict[str, Any]:
     """The names of the kernel module ``name`` (``inflate.warp``), with what it imports, as plain Python for a warp."""
-    loaded = {"bits": warp.bits(), "memory": {}, "statuses": vars(statuses)} if loaded is None else loaded
+    if loaded is None:
+        loaded = {"bits": warp.bits(), "memory": {}, "jit": {"njit": njit}, "statuses": vars(statuses)}
     if name in loaded:
         return loaded[name]
     path = KERNELS / (name.replace(".", "/") + ".py")
     tree = ast.parse(path.read_text())
     names: dict[str, Any] = {
         "np": SimpleNamespace(uint32=lambda value: int(value) & WORD, uint64=int, uint16=int, uint8=int, int32=int),
-        "njit": lambda *_, **__: lambda function: function,
+        "njit": njit,
     }
     body = []
     for node in tree.body:

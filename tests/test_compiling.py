@@ -139,21 +139,23 @@ def test_division_by_zero_is_infinite_and_raises_nothing() -> None:
     assert math.isnan(compile_function(ratio)(0, 0))
 
 
+def fused(left, right, addend):  # type: ignore[no-untyped-def]
+    return fused_multiply_add(left, right, addend), fused_multiply_add(left, right, -(left * right))
+
+
 @given(left=any_number, right=any_number, addend=any_number)
 def test_arithmetic_for_python_is_that_of_the_processor(left: float, right: float, addend: float) -> None:
-    def fused(left, right, addend):  # type: ignore[no-untyped-def]
-        return fused_multiply_add(left, right, addend), fused_multiply_add(left, right, -(left * right))
-
     numbers = [np.float32(number) for number in (left, right, addend)]
     with np.errstate(all="ignore"):
         np.testing.assert_equal(compile_function(fused)(*numbers), fused(*numbers))
 
 
+def there_and_back(word):  # type: ignore[no-untyped-def]
+    return bits_from_float(float_from_bits(word))
+
+
 @given(word=st.integers(0, 2**32 - 1).filter(lambda word: word & 0x7FFFFFFF <= 0x7F800000))
 def test_bits_of_floats_are_those_of_the_processor(word: int) -> None:
-    def there_and_back(word):  # type: ignore[no-untyped-def]
-        return bits_from_float(float_from_bits(word))
-
     assert compile_function(there_and_back)(np.uint32(word)) == there_and_back(word) == word
 
 

@@ -162,6 +162,34 @@ def test_copies_come_from_any_distance_to_any_alignment(length: int, decoder: De
     assert (inflated.status, inflated.output) == (BlockStatus.GOOD, copies.output)
 
 
+def test_one_sub_block_in_the_fixed_codes_copies_from_any_distance_to_any_alignment(decoder: Decoder) -> None:
+    near, far = range(1, 41), (64, 65, 127, 128, 129, 250, 300)
+    copies = [
+        token
+        for length in (*range(3, 20), 35, 258)
+        for distance in (*near, *far)
+        for token in (*noise(1 + length * distance % 3, seed=length), encoder.Match(length, distance))
+    ]
+    blocks: list[encoder.SubBlock] = [encoder.Fixed([*noise(300), *copies])]
+    output = encoder.expand(blocks)
+    inflated = inflate_one(decoder, encoder.zlib_stream(blocks), capacity=len(output))
+    assert (inflated.status, inflated.output) == (BlockStatus.GOOD, output)
+
+
+def test_any_one_wrong_bit_of_a_short_stream_ends_as_zlib_says(fast_decoder: Decoder) -> None:
+    section = section_payload(section_of(1, 3, seed=0), 0, "<")
+    whole = zlib.compress(section)
+    jobs = [
+        Job((int.from_bytes(whole, "little") ^ 1 << bit).to_bytes(len(whole), "little"), len(section))
+        for bit in range(8 * len(whole))
+    ]
+    assert whole[2] & 7 == 0b011, "one sub-block in the fixed codes"
+    for bit, (job, inflated) in enumerate(zip(jobs, fast_decoder.inflate(jobs), strict=True)):
+        is_good, output = expected_after_damage(fast_decoder, job)
+        assert (inflated.status == BlockStatus.GOOD) == is_good, f"bit {bit}"
+        assert not is_good or inflated.output == output, f"bit {bit}"
+
+
 def test_damaged_streams_leave_the_others_of_a_batch_alone(decoder: Decoder) -> None:
     small = [valid for valid in VALID_STREAMS if len(valid.stream) < 4_000]
     jobs, outputs = [], []
@@ -280,15 +308,19 @@ def test_stopping_early_never_changes_items_that_start_before_the_stop(
 
 @section_kinds
 @byte_orders
+@pytest.mark.parametrize("strategy", [zlib.Z_DEFAULT_STRATEGY, zlib.Z_FIXED], ids=["codes of its own", "fixed codes"])
 def test_most_of_a_long_section_is_left_out_when_its_head_is_enough(
-    kind: int, order: str, fast_decoder: Decoder
+    kind: int, order: str, strategy: int, fast_decoder: Decoder
 ) -> None:
     section = section_of(kind, 5_000, seed=0)
     payload = section_payload(section, 0, order)
-    job = Job(zlib.compress(payload), len(payload), int(section.starts[500]), order == ">")
+    compressor = zlib.compressobj(strategy=strategy, memLevel=9)
+    stream = compressor.compress(payload) + compressor.flush()
+    job = Job(stream, len(payload), int(section.starts[500]), order == ">")
     (inflated,) = fast_decoder.inflate([job])
     assert inflated.stopped
-    assert len(inflated.output) < len(payload) / 5
+    assert inflated.output == payload[: len(inflated.output)]
+    assert len(payload) / 11 < len(inflated.output) < len(payload) / 5
 
 
 @section_kinds

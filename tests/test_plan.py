@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -289,6 +290,16 @@ def test_where_files_disagree_on_a_length_the_largest_counts_with_one_warning(ca
     message = record.getMessage()
     assert "2 chromosome(s)" in message
     assert "chr1 has 50 bases in short.bw and 80 in long.bw" in message
+
+
+def test_the_arrays_of_blocks_and_pairs_share_one_piece_of_memory_but_no_byte_of_it() -> None:
+    made = plan([file_index({"chr1": 100}, [(0, 10), (10, 90), (90, 100)])], [("chr1", 5, 15), ("chr1", 9, 19)])
+    blocks = [name for name in made.__slots__ if name.startswith("block_")]
+    arrays = [getattr(made, name) for name in [*blocks, "first_blocks", "last_blocks", "chrom_ids"]]
+    assert len({id(array.base) for array in arrays}) == 1
+    assert all(array.flags.c_contiguous and array.flags.aligned for array in arrays)
+    places = sorted((array.ctypes.data, array.nbytes) for array in arrays)
+    assert all(place + size <= after for (place, size), (after, _) in itertools.pairwise(places))
 
 
 def test_a_plan_can_be_printed() -> None:

@@ -16,9 +16,9 @@ words      (W,)      uint32   inflated blocks, each from a word of its own
 """
 
 import numpy as np
-from numba import njit
 
 from .bits import add, band, bor, funnel_right, shl, shr, shuffle, sub, swap_bytes
+from .jit import njit
 
 PRIME = 65_521  # the largest prime below 2**16
 

@@ -28,10 +28,10 @@ from types import CellType, CodeType, FunctionType, ModuleType
 from typing import Any, TypeGuard
 
 import numpy as np
-from numba import njit
 
 from ..errors import ConfigError
 from . import bits
+from .jit import njit
 
 logger = logging.getLogger(__name__)
 

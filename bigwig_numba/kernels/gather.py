@@ -16,8 +16,8 @@ addresses       (K,)    uint64  where a block is in memory; unchecked
 """
 
 import numpy as np
-from numba import njit
 
+from .jit import njit
 from .memory import copy_from_address
 
 ALIGNMENT = 16  # bytes; decoders load words of up to 16

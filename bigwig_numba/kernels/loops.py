@@ -6,10 +6,10 @@ Each takes a range [first, last), so that threads can share the work; the arrays
 import functools
 
 import numpy as np
-from numba import njit
 
 from .inflate.table import copy_bytes, inflate
 from .inflate.table_codes import make_tables
+from .jit import njit
 from .sections import check_section, follows, item_end, item_start, item_value, section_type, word_at
 from .statistic import Statistic
 from .statuses import ITEMS_OUT_OF_ORDER

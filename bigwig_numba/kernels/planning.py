@@ -181,11 +181,18 @@ def find_runs_of_track(track, leaves, request, runs):
 
 
 @njit(nogil=True, cache=True)
-def write_facts(first, last, track, leaves, request, blocks):
-    """Write what is the same for all blocks of a track, ``[first, last)``."""
-    file = request.files[track]
+def write_facts(first, last, file, leaves, blocks):
+    """Write what is known of blocks ``[first, last)``, all of one file, from their leaves."""
+    offsets, sizes, capacities = blocks.offsets[first:last], blocks.sizes[first:last], blocks.capacities[first:last]
+    leaf_offsets, leaf_sizes, capacity = leaves.offsets, leaves.sizes, leaves.capacities[file]
+    for block, leaf in enumerate(blocks.leaves[first:last]):
+        offsets[block], sizes[block] = leaf_offsets[leaf], leaf_sizes[leaf]
+    if capacity > 0:
+        capacities[:] = min(capacity, LARGEST_SECTION)
+    else:
+        capacities[:] = sizes
     blocks.tracks[first:last] = file
-    blocks.compressed[first:last] = leaves.capacities[file] > 0
+    blocks.compressed[first:last] = capacity > 0
     blocks.big_endian[first:last] = leaves.big_endian[file]
     blocks.follows[first:last] = True
     blocks.follows[first : min(first + 1, last)] = False
@@ -193,51 +200,43 @@ def write_facts(first, last, track, leaves, request, blocks):
 
 @njit(nogil=True, cache=True)
 def list_blocks_of_track(track, leaves, request, first_block, runs, blocks):
-    """Write the blocks of one track."""
-    write_facts(first_block[track], first_block[track + 1], track, leaves, request, blocks)
-    file = request.files[track]
-    first_leaf, capacity = leaves.first_leaf[file], leaves.capacities[file]
-    offsets, sizes = leaves.offsets, leaves.sizes
-    clip_ends, first_window = request.clip_ends, request.first_window
+    """Write the blocks of one track: which leaves they are, and where they may stop, then all else."""
+    file, begin, end = request.files[track], first_block[track], first_block[track + 1]
+    block_leaves, stops = blocks.leaves[begin:end], blocks.stops[begin:end]
+    clip_ends, first_window, first_leaf = request.clip_ends, request.first_window, leaves.first_leaf[file]
     firsts, lasts, leaf_ends = runs[0, track], runs[1, track], runs[2, track]
-    block_leaves, block_offsets, block_sizes = blocks.leaves, blocks.offsets, blocks.sizes
-    block_capacities, stops = blocks.capacities, blocks.stops
-    n_listed = first_block[track]
+    n_listed = 0
     for group in groups_in_file_order(leaves.genome_starts[:, file][request.group_rows]):
         of_other_chromosomes = n_listed
         for window in range(first_window[group], first_window[group + 1]):
-            first, last = first_block[track] + firsts[window], first_block[track] + lasts[window]
-            leaf_of_block_0 = first_leaf + leaf_ends[window] - last
-            for block in range(n_listed, last):
-                leaf = leaf_of_block_0 + block
-                block_leaves[block] = leaf
-                block_offsets[block] = offsets[leaf]
-                block_sizes[block] = sizes[leaf]
-                block_capacities[block] = min(capacity, LARGEST_SECTION) if capacity > 0 else sizes[leaf]
-            n_listed = last
+            leaf_of_block_0 = first_leaf + leaf_ends[window] - lasts[window]
             # Later windows of a chromosome don't end earlier, so the last one to write has the furthest stop.
-            for block in range(first, last):
+            for block in range(firsts[window], lasts[window]):
+                block_leaves[block] = leaf_of_block_0 + block
                 stops[block] = UNKNOWN_STOP if block < of_other_chromosomes else clip_ends[window]
+            n_listed = lasts[window]
+    write_facts(begin, end, file, leaves, blocks)
 
 
 @njit(nogil=True, cache=True)
 def write_tile(tile, request, first_block, runs, chrom_ids, pairs):
     """Bring some windows' runs from (T, S), sorted, to (S, T) in the order asked for, as numbers among all blocks."""
     order, files, first_window, group_rows = request.order, request.files, request.first_window, request.group_rows
-    first_blocks, last_blocks, pair_chrom_ids = pairs.first_blocks, pairs.last_blocks, pairs.chrom_ids
     begin, end = tile * TILE_WINDOWS, min((tile + 1) * TILE_WINDOWS, order.size)
     for track in range(files.size):
+        firsts, lasts, before = runs[0, track], runs[1, track], first_block[track]
+        first_blocks, last_blocks = pairs.first_blocks[:, track], pairs.last_blocks[:, track]
         for window in range(begin, end):
-            first, last = runs[0, track, window], runs[1, track, window]
-            own_first = first_block[track] if first < last else -first  # an empty run is (0, 0)
-            first_blocks[order[window], track] = first + own_first
-            last_blocks[order[window], track] = last + own_first
+            first, last, row = firsts[window], lasts[window], order[window]
+            first_blocks[row] = before + first if first < last else 0  # an empty run is (0, 0)
+            last_blocks[row] = before + last if first < last else 0
     group = np.searchsorted(first_window, begin, side="right") - 1
     for window in range(begin, end):
         while first_window[group + 1] <= window:
             group += 1
+        known, wanted = chrom_ids[group_rows[group]], pairs.chrom_ids[order[window]]
         for track in range(files.size):
-            pair_chrom_ids[order[window], track] = chrom_ids[group_rows[group], files[track]]
+            wanted[track] = known[files[track]]
 
 
 @njit(nogil=True, cache=True)

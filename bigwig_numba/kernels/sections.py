@@ -20,7 +20,6 @@ words      (W,)      uint32   inflated blocks, each from its own ``base``, as th
 """
 
 import numpy as np
-from numba import njit
 
 from .bits import (
     SAME_BYTES,
@@ -34,6 +33,7 @@ from .bits import (
     sub,
     swap_bytes,
 )
+from .jit import njit
 from .memory import load_64
 from .statuses import GOOD, ITEMS_OUT_OF_ORDER, SECTION_TOO_SHORT, UNKNOWN_SECTION_TYPE
 

@@ -41,7 +41,9 @@ unknown_runs   (3, R)       int64   runs of bases that are not exactly A, C, G o
 import functools
 
 import numpy as np
-from numba import njit, types
+from numba import types
+
+from .jit import njit
 
 ORIGIN, CLIP_FIRST, CLIP_LAST, REVERSED = range(4)
 """Rows of windows: place of the window's first base among ``bases`` (it need not be there); of the window's bases,

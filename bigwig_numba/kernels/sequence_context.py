@@ -26,10 +26,11 @@ half           (S * L * C)  uint16   its bits, if it is FLOAT16 or BFLOAT16
 import functools
 
 import numpy as np
-from numba import njit, types
+from numba import types
 
 from .bits import make_cast
 from .compiling import compile_function
+from .jit import njit
 from .sequence import (
     BASES_PER_PIECE,
     CLIP_FIRST,

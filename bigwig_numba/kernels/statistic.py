@@ -20,11 +20,11 @@ from typing import Any
 
 import numba
 import numpy as np
-from numba import njit
 
 from ..errors import ConfigError
 from .bits import make_cast
 from .compiling import compile_as, compile_function, is_typed_in
+from .jit import njit
 
 __all__ = ["Statistic", "compile_for_cpu", "device_functions"]
 

@@ -16,10 +16,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from ..errors import ConfigError
 from ..importing import import_object
+from .jit import njit
 from .sections import check_section
 from .statistic import Statistic
 

@@ -1,8 +1,8 @@
 """A plan's blocks as the table that the CUDA kernels take, row by row in one pass. CPU; see ``launch`` for the rows."""
 
 import numpy as np
-from numba import njit
 
+from .jit import njit
 from .launch import (
     BASE,
     BIG_ENDIAN,

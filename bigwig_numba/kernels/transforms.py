@@ -22,10 +22,11 @@ import functools
 import math
 
 import numpy as np
-from numba import njit, types
+from numba import types
 
 from .bits import float_from_bits, make_cast, rounded_add, rounded_multiply, shl
 from .compiling import compile_function
+from .jit import njit
 from .windows import FLOAT16, FLOAT32, bfloat16_bits, float16_bits
 
 NOTHING, SCALE, CLIP, SOFT_CLIP, LOG1P, POWER, OWN = range(7)

@@ -22,7 +22,6 @@ big_endian     (K,)    bool     byte order of its words
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from .bits import (
     add,
@@ -37,6 +36,7 @@ from .bits import (
     shr,
     sub,
 )
+from .jit import njit
 from .sections import (
     FIXED_STEP,
     item_of_words,
@@ -162,19 +162,6 @@ def _enter_block(words, bases, counts, big_endian, block, last, chrom_id, place)
     return block, n_items, place, layout, start
 
 
-@njit(nogil=True, forceinline=True)
-def _step(words, bases, counts, big_endian, last, chrom_id, block, place, n_more, layout, start):
-    """The cursor, moved on by one item, but for what the item's words say."""
-    n_more = sub(n_more, _U(1))
-    if n_more > _U(0):
-        place, start = place + layout[4], add(start, layout[2])
-    else:
-        block, n_more, place, layout, start = _enter_block(
-            words, bases, counts, big_endian, add(block, _U(1)), last, chrom_id, place
-        )
-    return block, place, n_more, layout, start
-
-
 @njit(nogil=True)
 def float16_bits(value):
     """The bits of a float32 rounded to float16: nearest, ties to even, NaN kept (IEEE 754)."""
@@ -231,7 +218,7 @@ def _make_functions(statistics: tuple[Statistic, ...]) -> tuple[Any, Any, Any, A
     """
     first_init, first_update, first_finish = device_functions(statistics[0])
 
-    @njit(nogil=True, forceinline=True)
+    @njit(nogil=True, forceinline=True, no_cpython_wrapper=True)
     def first_write(single, half, place, n_alike, stride, answer, dtype):
         for _ in range(n_alike):
             write_value(single, half, place, answer, dtype)
@@ -241,19 +228,19 @@ def _make_functions(statistics: tuple[Statistic, ...]) -> tuple[Any, Any, Any, A
         return first_init, first_update, first_finish, first_write
     rest_init, rest_update, rest_finish, rest_write = _make_functions(statistics[1:])
 
-    @njit(nogil=True, error_model="numpy", forceinline=True)
+    @njit(nogil=True, error_model="numpy", forceinline=True, no_cpython_wrapper=True)
     def init():
         return first_init(), rest_init()
 
-    @njit(nogil=True, error_model="numpy", forceinline=True)
+    @njit(nogil=True, error_model="numpy", forceinline=True, no_cpython_wrapper=True)
     def update(state, value, n_bases):
         return first_update(state[0], value, n_bases), rest_update(state[1], value, n_bases)
 
-    @njit(nogil=True, error_model="numpy", forceinline=True)
+    @njit(nogil=True, error_model="numpy", forceinline=True, no_cpython_wrapper=True)
     def finish(state, window_size, default):
         return first_finish(state[0], window_size, default), rest_finish(state[1], window_size, default)
 
-    @njit(nogil=True, forceinline=True)
+    @njit(nogil=True, forceinline=True, no_cpython_wrapper=True)
     def write(single, half, place, n_alike, stride, answers, dtype):
         first_write(single, half, place, n_alike, stride, answers[0], dtype)
         rest_write(single, half, place + _W(1), n_alike, stride, answers[1], dtype)
@@ -326,7 +313,7 @@ def make_fill_bins(statistic: Statistic | tuple[Statistic, ...], *, mark: bool =
 def _make_fill_wide(init: Any, update: Any, finish: Any, write: Any, mark: bool):
     """``fill_bins`` for bins of any width."""
 
-    @njit(nogil=True, error_model="numpy")
+    @njit(nogil=True, error_model="numpy", no_cpython_wrapper=True)
     def fill_wide(
         words, bases, counts, big_endian, last_block, chrom_id, cursor, bins,
         n_left, window_size, scale, default, single, half, dtype, place, stride,
@@ -352,12 +339,17 @@ def _make_fill_wide(init: Any, update: Any, finish: Any, write: Any, mark: bool)
             reading = not is_before and start < alike_end
             while reading:
                 # The next item's words are on their way while this one is added: memory takes longer than sums. If it
-                # does not end here, they are its own once more.
+                # does not end here, they are its own once more. Arrays are passed on where a block ends, not for each
+                # item: on the CPU each costs two atomic operations, and eight of them took longer than the item.
                 reading, next_start = end <= alike_end, start
                 if reading:
-                    block, item, n_more, layout, next_start = _step(
-                        words, bases, counts, big_endian, last_block, chrom_id, block, item, n_more, layout, start
-                    )
+                    n_more = sub(n_more, _U(1))
+                    if n_more > _U(0):
+                        item, next_start = item + layout[4], add(start, layout[2])
+                    else:
+                        block, n_more, item, layout, next_start = _enter_block(
+                            words, bases, counts, big_endian, add(block, _U(1)), last_block, chrom_id, item
+                        )
                 found = item_words(words, item)
                 covered_start, covered_end = max(start, bin_start), min(end, bin_end)
                 if covered_start < covered_end and value == value:
@@ -383,7 +375,7 @@ def _make_fill_wide(init: Any, update: Any, finish: Any, write: Any, mark: bool)
 def _make_fill_bases(init: Any, update: Any, finish: Any, write: Any, mark: bool):
     """``fill_bins`` for bins of one base: an item is one answer, a gap another."""
 
-    @njit(nogil=True, error_model="numpy")
+    @njit(nogil=True, error_model="numpy", no_cpython_wrapper=True)
     def fill_bases(
         words, bases, counts, big_endian, last_block, chrom_id, cursor, bins,
         n_left, scale, default, single, half, dtype, place, stride,
@@ -399,9 +391,13 @@ def _make_fill_bases(init: Any, update: Any, finish: Any, write: Any, mark: bool
                 n_before = sub(n_before, n_alike)
             elif position < stop:
                 while end <= position:
-                    block, item, n_more, layout, start = _step(
-                        words, bases, counts, big_endian, last_block, chrom_id, block, item, n_more, layout, start
-                    )
+                    n_more = sub(n_more, _U(1))
+                    if n_more > _U(0):
+                        item, start = item + layout[4], add(start, layout[2])
+                    else:
+                        block, n_more, item, layout, start = _enter_block(
+                            words, bases, counts, big_endian, add(block, _U(1)), last_block, chrom_id, item
+                        )
                     start, end, value = item_of_words(item_words(words, item), layout, start)
                 edge = start
                 if start <= position:

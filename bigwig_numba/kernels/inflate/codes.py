@@ -8,7 +8,6 @@ a memory access.
 """
 
 import numpy as np
-from numba import njit
 
 from ..bits import (
     add,
@@ -21,6 +20,7 @@ from ..bits import (
     shr,
     sub,
 )
+from ..jit import njit
 
 _U = np.uint32
 _GUARDS = _U(0x80008000)

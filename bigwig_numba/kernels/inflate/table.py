@@ -17,14 +17,16 @@ output     (M,)   uint8    a slot per stream, with 272 writable bytes after its 
 tables     tuple           scratch memory: ``table_codes.Tables``
 =========  =====  =======  ===============================================================
 
+Short streams, whose codes are the fixed ones, go through ``table_fixed.py`` instead.
+
 Damaged input is safe: codes are checked before a table is filled, so an index never leaves its table, and the two
 positions are checked before each symbol, against slack that one look ahead cannot use up (input 23 bytes, output
 8 and 264). What each trick gained is in ``docs/kernels/inflate-cpu.md``.
 """
 
 import numpy as np
-from numba import njit
 
+from ..jit import njit
 from ..memory import load_64, store_64
 from ..sections import has_passed
 from ..statuses import (
@@ -38,6 +40,7 @@ from ..statuses import (
     RESERVED_SUB_BLOCK_TYPE,
     STORED_LENGTH_MISMATCH,
 )
+from .calls import IN_LINE, OUT_OF_LINE
 from .table_codes import (
     ALL_BITS,
     CODE_BITS,
@@ -55,59 +58,49 @@ from .table_codes import (
     make_tables,
     read_dynamic_codes,
 )
+from .table_fixed import BYTES_PER_LOOK, copy_match, inflate_fixed, refill
 
 INPUT_SLACK = 32
 OUTPUT_SLACK = 272
-BYTES_PER_LOOK = 256  # output bytes between two looks at whether decoding may stop
+_USED_UP = 2  # bits below those of the buffer that come next, while symbols are decoded
 _U = np.uint64
 
 
-@njit(nogil=True, cache=True)
+@njit(**OUT_OF_LINE)
 def copy_bytes(output, target, data, position, n_bytes):
     """``output[target : target + n_bytes] = data[position : position + n_bytes]``, quicker to compile."""
     for place in range(n_bytes):
         output[target + place] = data[position + place]
 
 
-@njit(nogil=True, forceinline=True)
-def _refill(data, position, buffer, n_bits):
-    """Fill the buffer up to 56 bits or more. The lowest six bits of ``n_bits`` count: entries are taken off whole."""
-    buffer |= load_64(data, position) << _U(n_bits & 63)
-    return position + ((~n_bits & 63) >> 3), buffer, n_bits & 63 | 56
+@njit(**IN_LINE)
+def _first_entry(table, first, buffer, table_bits):
+    """The entry of what comes next. With two used bits below it is a place in the table, in bytes, without a shift."""
+    place = np.int64(buffer & _U(((1 << table_bits) - 1) << _USED_UP))
+    return np.int64(load_64(table, 4 * first + place) & _U(0xFFFFFFFF))
 
 
-@njit(nogil=True, forceinline=True)
+@njit(**IN_LINE)
 def _second_entry(table, first, entry, buffer, table_bits):
     """The entry in the second table (``first`` is where its first table begins) that this entry leads to."""
-    rest = buffer >> _U(table_bits) & ((_U(1) << _U(entry >> MADE & 15)) - _U(1))
+    rest = buffer >> _U(_USED_UP + table_bits) & ((_U(1) << _U(entry >> MADE & 15)) - _U(1))
     return np.int64(table[_U(first) + _U(entry >> VALUE & SECOND_TABLE) + rest])
 
 
-@njit(nogil=True, forceinline=True)
+@njit(**IN_LINE)
 def _extra_bits(entry, buffer):
     """What stands between the end of the code and the end of all bits."""
-    return np.int64((buffer & ((_U(1) << _U(entry & ALL_BITS)) - _U(1))) >> _U(entry >> CODE_BITS & 15))
+    bits = buffer >> _U(_USED_UP) & ((_U(1) << _U(entry & ALL_BITS)) - _U(1))
+    return np.int64(bits >> _U(entry >> CODE_BITS & 15))
 
 
-@njit(nogil=True, forceinline=True)
-def _copy_match(output, target, distance, length):
-    """Copy ``length`` bytes from ``distance`` back; 8 at a time where they do not overlap, up to 7 too many."""
-    source = target - distance
-    if distance >= 8:
-        store_64(output, target, load_64(output, source))
-        copied = 8
-        while copied < length:
-            store_64(output, target + copied, load_64(output, source + copied))
-            copied += 8
-    else:
-        for place in range(length):
-            output[target + place] = output[source + place]
-
-
-@njit(nogil=True, cache=True)
+@njit(**OUT_OF_LINE)
 def _decode_symbols(data, position, end, buffer, n_bits, output, start, target, capacity_end, stop, big_endian, tables):
     """Decode symbols up to the end of the sub-block. Returns status, position, buffer, n_bits, target, stopped."""
-    table, mask = tables.table, _U((1 << LITERAL_BITS) - 1)
+    table = tables.table
+    if n_bits > 63 - _USED_UP:  # give back a byte
+        position, n_bits = position - 1, n_bits - 8
+    buffer, n_bits = buffer << _U(_USED_UP), n_bits + _USED_UP
     done, capacity = target - start, capacity_end - start  # from `start`, to keep one address less
     last_position, limit = end + 8, capacity
     if stop <= 0xFFFFFFFF:
@@ -121,8 +114,8 @@ def _decode_symbols(data, position, end, buffer, n_bits, output, start, target, 
             if has_passed(output, start, done, stop, big_endian):
                 return GOOD, position, buffer, n_bits, start + done, True
             limit = min(capacity, done + BYTES_PER_LOOK)
-        position, buffer, n_bits = _refill(data, position, buffer, n_bits)
-        entry = np.int64(table[buffer & mask])
+        position, buffer, n_bits = refill(data, position, buffer, n_bits)
+        entry = _first_entry(table, 0, buffer, LITERAL_BITS)
         while entry & EXCEPTION == 0 and position <= last_position and done <= limit:
             # A literal or a joined match: the 8 bytes from `distance` back, or none of them and the value instead.
             # A literal loads the first 8, as those just written would have to be waited for.
@@ -134,8 +127,9 @@ def _decode_symbols(data, position, end, buffer, n_bits, output, start, target, 
             made = entry >> MADE & 15
             buffer >>= _U(entry & ALL_BITS)
             n_bits -= entry
-            entry = np.int64(table[buffer & mask])  # before refilling, and before the copy: it takes longest
-            position, buffer, n_bits = _refill(data, position, buffer, n_bits)
+            # Before refilling, and before the copy: it takes longest.
+            entry = _first_entry(table, 0, buffer, LITERAL_BITS)
+            position, buffer, n_bits = refill(data, position, buffer, n_bits)
             word = (load_64(output, start + (source & is_match)) & _U(is_match)) + _U(value - distance)
             store_64(output, start + done, word)
             done += made
@@ -152,13 +146,13 @@ def _decode_symbols(data, position, end, buffer, n_bits, output, start, target, 
                     continue
             if entry & LENGTH == 0:
                 if entry & END:
-                    bits = entry & ALL_BITS
+                    bits = _USED_UP + (entry & ALL_BITS)
                     return GOOD, position, buffer >> _U(bits), (n_bits & 63) - bits, start + done, False
                 return NO_SUCH_CODE, position, buffer, n_bits, start + done, False
         length = (entry >> VALUE & 0x1FF) + _extra_bits(entry, buffer)
         buffer >>= _U(entry & ALL_BITS)
         n_bits -= entry
-        entry = np.int64(table[_U(DISTANCES) + (buffer & _U((1 << DISTANCE_BITS) - 1))])
+        entry = _first_entry(table, DISTANCES, buffer, DISTANCE_BITS)
         if entry & NO_DISTANCE:
             if entry >> MADE & 15:
                 entry = _second_entry(table, DISTANCES, entry, buffer, DISTANCE_BITS)
@@ -169,11 +163,11 @@ def _decode_symbols(data, position, end, buffer, n_bits, output, start, target, 
         n_bits -= entry
         if distance > done:
             return DISTANCE_BEFORE_START, position, buffer, n_bits, start + done, False
-        _copy_match(output, start + done, distance, length)
+        copy_match(output, start + done, distance, length)
         done += length
 
 
-@njit(nogil=True, cache=True)
+@njit(**OUT_OF_LINE)
 def _copy_stored(data, position, end, buffer, n_bits, output, target, capacity_end):
     """Copy a stored sub-block. Returns status, position, target; the bit buffer is empty afterwards."""
     padding = n_bits & 7
@@ -195,7 +189,7 @@ def _copy_stored(data, position, end, buffer, n_bits, output, target, capacity_e
     return GOOD, position + length, target + length
 
 
-@njit(nogil=True, cache=True)
+@njit(**OUT_OF_LINE)
 def adler_32(output, start, n_bytes):
     """The Adler-32 checksum (RFC 1950, section 9) of ``output[start : start + n_bytes]``."""
     low, high = 1, 0
@@ -212,7 +206,7 @@ def adler_32(output, start, n_bytes):
     return high << 16 | low
 
 
-@njit(nogil=True, cache=True)
+@njit(**OUT_OF_LINE)
 def _check_checksum(data, position, output, start, n_bytes):
     """Whether the four bytes (big-endian) at ``position`` are the checksum of what came out."""
     expected = 0
@@ -221,14 +215,9 @@ def _check_checksum(data, position, output, start, n_bytes):
     return expected == adler_32(output, start, n_bytes)
 
 
-@njit(nogil=True, cache=True)
-def inflate(data, first, size, output, start, capacity, stop, big_endian, verify, tables):
-    """Inflate the zlib stream ``data[first : first + size]`` to ``output[start : start + capacity]``.
-
-    Returns the status, the number of bytes that came out, and whether decoding stopped early. It does where the
-    section being inflated has passed ``stop`` (see ``sections.has_passed``; 2**32 never stops); the checksum is
-    compared if ``verify`` and the end was reached.
-    """
+@njit(**OUT_OF_LINE)
+def _inflate_any(data, first, size, output, start, capacity, stop, big_endian, verify, tables):
+    """``inflate`` of every stream, and what is wrong with it."""
     end, capacity_end = first + size, start + capacity
     if size < 2:
         return INPUT_EXHAUSTED, 0, False
@@ -274,6 +263,22 @@ def inflate(data, first, size, output, start, capacity, stop, big_endian, verify
     if verify and not _check_checksum(data, position, output, start, target - start):
         return CHECKSUM_MISMATCH, target - start, False
     return GOOD, target - start, False
+
+
+@njit(**IN_LINE)
+def inflate(data, first, size, output, start, capacity, stop, big_endian, verify, tables):
+    """Inflate the zlib stream ``data[first : first + size]`` to ``output[start : start + capacity]``.
+
+    Returns the status, the number of bytes that came out, and whether decoding stopped early. It does where the
+    section being inflated has passed ``stop`` (see ``sections.has_passed``; 2**32 never stops); the checksum is
+    compared if ``verify`` and the end was reached.
+    """
+    n_bytes, position, stopped = inflate_fixed(data, first, size, output, start, capacity, stop, big_endian)
+    if n_bytes < 0:
+        return _inflate_any(data, first, size, output, start, capacity, stop, big_endian, verify, tables)
+    if verify and not stopped and not _check_checksum(data, position, output, start, n_bytes):
+        return CHECKSUM_MISMATCH, n_bytes, False
+    return GOOD, n_bytes, stopped
 
 
 @njit(nogil=True, cache=True)

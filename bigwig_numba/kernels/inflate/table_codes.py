@@ -39,8 +39,8 @@ holds_fixed    (1,)      uint8    1 while the tables hold the fixed codes, which
 from collections import namedtuple
 
 import numpy as np
-from numba import njit
 
+from ..jit import njit
 from ..memory import load_64, store_64
 from ..statuses import (
     BAD_DISTANCE_CODE,
@@ -51,6 +51,7 @@ from ..statuses import (
     INPUT_EXHAUSTED,
     TOO_MANY_CODES,
 )
+from .calls import IN_LINE, OUT_OF_LINE
 from .deflate import (
     CODE_LENGTH_ORDER,
     DISTANCE_BASE,
@@ -120,20 +121,20 @@ def make_tables():
     )
 
 
-@njit(nogil=True, cache=True)
+@njit(**OUT_OF_LINE)
 def fill(array, first, last, value):
     """``array[first:last] = value``, which Numba takes ten times as long to compile."""
     for place in range(first, last):
         array[place] = value
 
 
-@njit(nogil=True, forceinline=True)
+@njit(**IN_LINE)
 def _first_slot(code, length):
     """Where a table has the first entry of a code: its bits in reverse."""
     return _U(_REVERSED[_U(code << (LONGEST_CODE - length))])
 
 
-@njit(nogil=True, cache=True)
+@njit(**OUT_OF_LINE)
 def _sort_symbols(tables, first, n_symbols, may_be_single):
     """Order symbols by code length. Returns the longest, or -1 where ``lengths[first : first + n_symbols]`` are none.
 
@@ -162,7 +163,7 @@ def _sort_symbols(tables, first, n_symbols, may_be_single):
     return longest
 
 
-@njit(nogil=True, cache=True)
+@njit(**OUT_OF_LINE)
 def build_table(tables, first, n_symbols, entries, table, table_bits, may_be_single, missing):
     """Fill a table from code lengths; false where they make no code. ``missing`` is the entry of bits that are no code.
 
@@ -191,7 +192,7 @@ def build_table(tables, first, n_symbols, entries, table, table_bits, may_be_sin
     return True
 
 
-@njit(nogil=True, cache=True)
+@njit(**OUT_OF_LINE)
 def _build_second_tables(tables, entries, table, table_bits, missing, longest, code, place):
     """Fill tables of the bits that remain of longer codes; ``code`` is the first prefix that has some."""
     second_bits, end = longest - table_bits, 1 << table_bits
@@ -210,7 +211,7 @@ def _build_second_tables(tables, entries, table, table_bits, missing, longest, c
             code += 1
 
 
-@njit(nogil=True, cache=True)
+@njit(**OUT_OF_LINE)
 def _join_matches(tables, n_literal):
     """Give short lengths the distances that fit behind them."""
     table, lengths, joined = tables.table, tables.lengths, tables.joined
@@ -240,7 +241,7 @@ def _join_matches(tables, n_literal):
             slot += _U(1 << bits)
 
 
-@njit(nogil=True, cache=True)
+@njit(**OUT_OF_LINE)
 def build_fixed_tables(tables):
     """The codes of RFC 1951, section 3.2.6. None of their matches can be joined."""
     lengths = tables.lengths
@@ -253,7 +254,7 @@ def build_fixed_tables(tables):
     build_table(tables, 288, 32, _DISTANCE_ENTRIES, tables.distances, DISTANCE_BITS, False, NO_DISTANCE)
 
 
-@njit(nogil=True, cache=True)
+@njit(**OUT_OF_LINE)
 def _read_code_lengths(data, position, end, buffer, n_bits, tables, n_symbols):
     """Read the code lengths, which are in a code and in runs. Returns status, position, buffer, n_bits."""
     lengths, table = tables.lengths, tables.distances
@@ -288,7 +289,7 @@ def _read_code_lengths(data, position, end, buffer, n_bits, tables, n_symbols):
     return GOOD, position, buffer, n_bits
 
 
-@njit(nogil=True, cache=True)
+@njit(**OUT_OF_LINE)
 def read_dynamic_codes(data, position, end, buffer, n_bits, tables):
     """Read a dynamic sub-block's header and build its tables. Returns status, position, buffer, n_bits."""
     lengths = tables.lengths
