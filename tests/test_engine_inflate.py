@@ -72,7 +72,7 @@ class Blocks:
     statuses: list[int]
     counts: list[int]
     outputs: list[bytes]
-    """As long as the capacity; from a GPU, what was written of that."""
+    """As long as the capacity; from a GPU, those of good streams."""
 
 
 def inflate_blocks(engine: Engine, jobs: Sequence[Job], tracks: Tracks) -> Blocks:
@@ -96,12 +96,10 @@ def inflate_blocks(engine: Engine, jobs: Sequence[Job], tracks: Tracks) -> Block
 def written_bytes(
     words: Any, bases: npt.NDArray[np.int64], results: npt.NDArray[np.int32], jobs: Sequence[Job]
 ) -> list[bytes]:
-    """What was written to each slot on the device, and nothing else: who checks for unwritten memory has no complaint.
-
-    The last word of a stream that did not come to its end may be unwritten.
-    """
-    n_bytes, is_whole = results[launch.N_BYTES], results[launch.END] > 0
-    n_words = np.where(is_whole, -(-n_bytes // 4), n_bytes // 4)
+    """What the slots of good streams hold, on the device: nothing unwritten is read, as sanitizers look for that."""
+    is_whole, is_good = results[launch.END] > 0, results[launch.STATUS] == BlockStatus.GOOD
+    n_bytes = np.where(is_whole | is_good, results[launch.N_BYTES], 0)
+    n_words = np.where(is_whole, -(-n_bytes // 4), n_bytes // 4)  # the last word of one that stopped may be unwritten
     slots = [to_host(words[base : base + n]).tobytes() for base, n in zip(bases, n_words, strict=True)]
     return [slot[: job.capacity] for slot, job in zip(slots, jobs, strict=True)]
 
