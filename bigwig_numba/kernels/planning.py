@@ -32,7 +32,8 @@ PairArrays             (S, T) ...          the runs of blocks in the order asked
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
+
+from .jit import njit
 
 UNKNOWN_STOP = 2**32  # bigWig positions are 32 bits wide, so no item starts here or later
 LARGEST_SECTION = 24 + 65_535 * 12  # bytes: a header, and bedGraph items as many as its 16 bits can count

@@ -32,7 +32,6 @@ above, the index at which symbols from 256 on begin: so one look-up also tells l
 """
 
 import numpy as np
-from numba import njit
 
 from ..bits import (
     add,
@@ -48,6 +47,7 @@ from ..bits import (
     swap_bytes,
     vote_any,
 )
+from ..jit import njit
 from ..statuses import (
     BAD_DISTANCE_CODE,
     BAD_LENGTH_CODE,

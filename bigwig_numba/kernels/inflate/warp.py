@@ -41,7 +41,6 @@ With one lane the same source is a plain decoder, which is how it is tested on a
 """
 
 import numpy as np
-from numba import njit
 
 from ..bits import (
     add,
@@ -57,6 +56,7 @@ from ..bits import (
     sync_warp,
     vote_any,
 )
+from ..jit import njit
 from ..sections import HEADER_BYTES
 from ..statuses import (
     BAD_ZLIB_HEADER,

@@ -1,7 +1,6 @@
 """A warp's codes and tables, built by all lanes together; the arrays are those of ``warp``."""
 
 import numpy as np
-from numba import njit
 
 from ..bits import (
     add,
@@ -18,6 +17,7 @@ from ..bits import (
     sync_warp,
     vote_any,
 )
+from ..jit import njit
 from ..statuses import BAD_LENGTH_REPEAT, GOOD
 from .codes import look_up, low_bits, match_distance, match_length
 from .warp_input import peek

@@ -1,9 +1,9 @@
 """A sub-block's header, read by a warp: code lengths, and the codes and tables that they make."""
 
 import numpy as np
-from numba import njit
 
 from ..bits import add, band, mul, shr, sync_warp
+from ..jit import njit
 from ..statuses import BAD_DISTANCE_CODE, BAD_LENGTH_CODE, BAD_LITERAL_CODE, GOOD, TOO_MANY_CODES
 from .codes import fixed_length, is_code, length_code_order
 from .warp_codes import CODE_LENGTHS, DISTANCES, LITERALS, build_code, fill_table, read_code_lengths

@@ -1,9 +1,9 @@
 """The next words of a warp's stream, staged in shared memory: all lanes read there, each where it likes."""
 
 import numpy as np
-from numba import njit
 
 from ..bits import add, band, funnel_right, least, shr, sync_warp
+from ..jit import njit
 
 _U = np.uint32
 _W = np.uint64

@@ -1,9 +1,9 @@
 """The bytes that a warp makes: pointers followed to what they point at, and all of it written as whole words."""
 
 import numpy as np
-from numba import njit
 
 from ..bits import add, ballot, band, bor, funnel_right, shl, shr, shuffle, sub, sync_warp, vote_any
+from ..jit import njit
 from .warp_layout import FIRST_ROOM, POINTER, ROOM_SLACK, ROOM_STEP
 
 _U = np.uint32

@@ -1,7 +1,6 @@
 """One lane's part of a stretch: symbols decoded from a guessed bit, their bytes kept with what is known of them."""
 
 import numpy as np
-from numba import njit
 
 from ..bits import (
     add,
@@ -16,6 +15,7 @@ from ..bits import (
     sub,
     vote_any,
 )
+from ..jit import njit
 from .warp_layout import CLOSER, IS_MATCH, NONE, POINTER, VALUE, VALUE_SHIFT
 from .warp_symbols import read_symbol
 

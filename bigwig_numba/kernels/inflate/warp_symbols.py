@@ -1,9 +1,9 @@
 """The next symbol of a warp's stream, from the staged words: a literal, a match, or the end of the sub-block."""
 
 import numpy as np
-from numba import njit
 
 from ..bits import add, band, bor, count_ones, funnel_right, mul, reverse_bits, shl, shr, sub, vote_any
+from ..jit import njit
 from .codes import low_bits
 from .warp_layout import (
     CLOSER,
