@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from bigwig_numba.errors import ChromNotFoundError, ConfigError, FormatError, WindowError
@@ -80,7 +80,55 @@ def overlaps_any(row: tuple[str, int, int], others: list[tuple[str, int, int]]) 
     return any(row[0] == other[0] and row[1] < other[2] and other[1] < row[2] for other in others)
 
 
+@st.composite
+def small_genomes(draw: st.DrawFn) -> tuple[MadeGenome, list[tuple[str, int, int]]]:
+    """Chromosomes of some letters, and peaks with a known base."""
+    texts = st.text("ACGTNacgtn", min_size=20, max_size=60)
+    genome = MadeGenome({"chr1": draw(texts), "chr2": draw(texts)})
+    rows = draw(
+        st.lists(st.tuples(st.sampled_from(["chr1", "chr2"]), st.integers(0, 19), st.integers(1, 9)), max_size=4)
+    )
+    peaks = [(name, start, min(start + length, genome.chrom_sizes[name])) for name, start, length in rows]
+    return genome, [row for row in peaks if not np.isnan(share_of_gc(genome, row))]
+
+
+def bin_by_hand(genome: MadeGenome, row: tuple[str, int, int], n_bins: int) -> int:
+    letters = genome.sequences[row[0]][row[1] : row[2]].upper()
+    known = sum(letters.count(base) for base in "ACGT")
+    return min((letters.count("G") + letters.count("C")) * n_bins // known, n_bins - 1) if known else -1
+
+
 class TestNegatives:
+    @given(small_genomes(), st.integers(1, 5), st.integers(0, 3), st.sampled_from([0.0, 0.3, 1.0]))
+    def test_lie_where_a_search_of_all_places_finds_room(
+        self, made: tuple[MadeGenome, list[tuple[str, int, int]]], n_bins: int, buffer: int, max_unknown: float
+    ) -> None:
+        genome, peaks = made
+        free = {name: np.ones(size, dtype=bool) for name, size in genome.chrom_sizes.items()}
+        for name, start, end in peaks:
+            free[name][max(start - buffer, 0) : end + buffer] = False
+        names = dict.fromkeys(name for name, _, _ in peaks)
+        assume(any(free[name].any() for name in names))
+        room = [
+            {
+                (name, first, first + end - start)
+                for name in names
+                for first in range(genome.chrom_sizes[name] - (end - start) + 1)
+                if free[name][first : first + end - start].all()
+                and bin_by_hand(genome, (name, first, first + end - start), n_bins)
+                == bin_by_hand(genome, (peak_name, start, end), n_bins)
+                and genome.sequences[name][first : first + end - start].upper().count("N")
+                <= max_unknown * (end - start)
+            }
+            for peak_name, start, end in peaks
+        ]
+        found = sample_negatives(
+            region_frame(peaks), genome, gc_bins=n_bins, buffer=buffer, max_unknown=max_unknown, overlapping=True,
+            allow_fewer=True,
+        )  # fmt: skip
+        assert found["peak"].tolist() == [number for number, places in enumerate(room) if places]
+        assert all(row in room[peak] for row, peak in zip(rows_of(found), found["peak"], strict=True))
+
     @pytest.mark.parametrize("ratio", [1, 2, 0.5, 1.3])
     @pytest.mark.parametrize("lengths", [(200, 201), (50, 400)])
     def test_have_the_gc_content_of_the_peaks(self, ratio: float, lengths: tuple[int, int]) -> None:

@@ -155,6 +155,15 @@ class TestTile:
 
 
 class TestStandardChromosomes:
+    @given(frames, st.sets(st.sampled_from([*CHROMOSOMES, "chrUnknown"])))
+    def test_keeps_the_rows_with_their_names(self, frame: pd.DataFrame, names: set[str]) -> None:
+        with left_alone(frame):
+            kept = standard_chromosomes(frame, names=names)
+        wanted = [number for number, (chrom, _, _) in enumerate(rows_of(frame)) if chrom in names]
+        assert rows_of(kept) == [rows_of(frame)[number] for number in wanted]
+        assert kept["label"].tolist() == [frame["label"].iloc[number] for number in wanted]
+        assert kept.index.tolist() == [frame.index[number] for number in wanted]
+
     def test_leaves_out_contigs_haplotypes_and_decoys(self) -> None:
         names = ["chr1", "22", "chrX", "chrM", "MT", "chrUn_KI270302v1", "chr6_GL000250v2_alt", "chr23", "hs37d5"]
         frame = region_frame([(name, 0, 1) for name in names])

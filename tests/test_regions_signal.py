@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from bigwig_numba.collection import BigWigCollection
 from bigwig_numba.errors import ChromNotFoundError, ConfigError
@@ -74,6 +75,20 @@ def test_keeps_regions_within_the_limits(tracks: BigWigCollection, over_tracks: 
         kept = filter_by_signal(frame, tracks, minimum=low, maximum=high, over_tracks=over_tracks)
     pd.testing.assert_frame_equal(kept, frame[(totals >= low) & (totals <= high)])
     assert 0 < len(kept) < 50
+
+
+@given(
+    region_frames(min_size=1), st.sampled_from(["sum", "mean", "min", "max"]), st.integers(0, 300), st.integers(0, 300)
+)
+def test_keeps_what_a_count_by_hand_keeps(
+    tracks: BigWigCollection, frame: pd.DataFrame, over_tracks: Any, minimum: int, more: int
+) -> None:
+    low, high = minimum + 0.5, minimum + more + 0.9  # no total, nor third of one, is equal to either
+    kept = filter_by_signal(frame, tracks, minimum=low, maximum=high, over_tracks=over_tracks)
+    totals = getattr(np, over_tracks)(counted_by_hand(frame), axis=1)
+    wanted = [number for number, total in enumerate(totals) if low <= total <= high]
+    assert rows_of(kept) == [rows_of(frame)[number] for number in wanted]
+    assert kept["label"].tolist() == [frame["label"].iloc[number] for number in wanted]
 
 
 def test_nothing_is_asked_for_no_regions(tracks: BigWigCollection) -> None:
