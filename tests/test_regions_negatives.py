@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from bigwig_numba.errors import ChromNotFoundError, ConfigError, FormatError, WindowError
 from bigwig_numba.regions import composition, sample_negatives
 from bigwig_numba.regions.composition import Composition
-from tests.region_frames import left_alone, region_frame, rows_of
+from tests.region_frames import Row, left_alone, region_frame, rows_of
 
 N_BINS = 20
 
@@ -98,6 +98,21 @@ def bin_by_hand(genome: MadeGenome, row: tuple[str, int, int], n_bins: int) -> i
     return min((letters.count("G") + letters.count("C")) * n_bins // known, n_bins - 1) if known else -1
 
 
+def rows_like(
+    genome: MadeGenome, peak: Row, names: Iterable[str], free: Mapping[str, Any], n_bins: int, max_unknown: float
+) -> set[Row]:
+    """All rows that may be a negative of this peak, as a look at each place says."""
+    length, rows = peak[2] - peak[1], set()
+    for name in names:
+        for start in range(genome.chrom_sizes[name] - length + 1):
+            row = (name, start, start + length)
+            unknown = genome.sequences[name][start : start + length].upper().count("N")
+            is_free = free[name][start : start + length].all() and unknown <= max_unknown * length
+            if is_free and bin_by_hand(genome, row, n_bins) == bin_by_hand(genome, peak, n_bins):
+                rows.add(row)
+    return rows
+
+
 class TestNegatives:
     @given(small_genomes(), st.integers(1, 5), st.integers(0, 3), st.sampled_from([0.0, 0.3, 1.0]))
     def test_lie_where_a_search_of_all_places_finds_room(
@@ -109,19 +124,7 @@ class TestNegatives:
             free[name][max(start - buffer, 0) : end + buffer] = False
         names = dict.fromkeys(name for name, _, _ in peaks)
         assume(any(free[name].any() for name in names))
-        room = [
-            {
-                (name, first, first + end - start)
-                for name in names
-                for first in range(genome.chrom_sizes[name] - (end - start) + 1)
-                if free[name][first : first + end - start].all()
-                and bin_by_hand(genome, (name, first, first + end - start), n_bins)
-                == bin_by_hand(genome, (peak_name, start, end), n_bins)
-                and genome.sequences[name][first : first + end - start].upper().count("N")
-                <= max_unknown * (end - start)
-            }
-            for peak_name, start, end in peaks
-        ]
+        room = [rows_like(genome, peak, names, free, n_bins, max_unknown) for peak in peaks]
         found = sample_negatives(
             region_frame(peaks), genome, gc_bins=n_bins, buffer=buffer, max_unknown=max_unknown, overlapping=True,
             allow_fewer=True,
