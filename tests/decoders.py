@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from bigwig_numba.kernels.inflate import lane, reference, table, warp, warp_layout
+from bigwig_numba.kernels.inflate import lane, lane_codes, reference, table, warp, warp_layout
 from bigwig_numba.kernels.statuses import BlockStatus
 from tests import deflate_encoder as encoder
 from tests.bigwig_writer import Section, bedgraph, fixed_step, variable_step
@@ -150,14 +150,12 @@ class ReferenceDecoder:
 
 
 @njit(nogil=True)
-def run_table(data, firsts, sizes, output, starts, capacities, stops, big_endian, verify, results):  # type: ignore[no-untyped-def]
-    tables = table.make_tables()
-    for job in range(firsts.size):
-        stop = 1 << 32 if stops[job] == NEVER else np.int64(stops[job])
-        status, n_bytes, stopped = table.inflate(
-            data, firsts[job], sizes[job], output, starts[job], capacities[job], stop, big_endian[job], verify, tables
-        )
-        results[job, 0], results[job, 1], results[job, 2] = status, n_bytes, stopped
+def run_table(data, firsts, sizes, output, starts, capacities, stops, big_endian, verify, statuses, lengths, ends):  # type: ignore[no-untyped-def]
+    table.inflate_blocks(
+        data, firsts, sizes, np.ones(firsts.size, np.bool_), output, starts, capacities,
+        np.where(stops == NEVER, np.int64(1 << 32), stops), big_endian, verify, table.make_tables(), statuses, lengths,
+        ends,
+    )  # fmt: skip
 
 
 class TableDecoder:
@@ -173,15 +171,17 @@ class TableDecoder:
         sizes = [len(job.stream) for job in jobs]
         firsts = lay_out_input(jobs, [size + table.INPUT_SLACK for size in sizes], 1, padding, at_front)
         slots = OutputSlots(jobs, table.OUTPUT_SLACK)
-        results = np.zeros((len(jobs), 3), np.int64)
+        statuses, lengths, ends = (np.full(len(jobs), -1) for _ in range(3))
         run_table(
             INPUT.bytes, firsts, np.array(sizes), slots.bytes, slots.starts, np.array([job.capacity for job in jobs]),
-            np.array([job.stop for job in jobs]), np.array([job.big_endian for job in jobs]), self.verifies, results,
+            np.array([job.stop for job in jobs]), np.array([job.big_endian for job in jobs]), self.verifies, statuses,
+            lengths, ends,
         )  # fmt: skip
         slots.assert_guards_are_untouched()
+        results = np.stack([statuses, lengths, ends], axis=1)
         return [
-            Inflated(BlockStatus(status), slots.read(job, n_bytes), bool(stopped))
-            for job, (status, n_bytes, stopped) in enumerate(results.tolist())
+            Inflated(BlockStatus(status), slots.read(job, n_bytes), status == BlockStatus.GOOD and end == 0)
+            for job, (status, n_bytes, end) in enumerate(results.tolist())
         ]
 
 
@@ -217,15 +217,29 @@ def poisoned(size: int, dtype: type[np.generic]) -> npt.NDArray[Any]:
     return np.full(size * np.dtype(dtype).itemsize, POISON, np.uint8).view(dtype)
 
 
-N_LANES = 32
+N_LANES = lane_codes.N_LANES
 
 
 @njit(nogil=True)
-def run_lane(data, firsts, sizes, output, starts, capacities, stops, big_endian, results, symbols, words, lengths):  # type: ignore[no-untyped-def]
+def run_lane(
+    data,
+    firsts,
+    sizes,
+    output,
+    starts,
+    capacities,
+    stops,
+    big_endian,
+    results,
+    symbols,
+    words,
+    distance_words,
+    lengths,
+):  # type: ignore[no-untyped-def]
     for job in range(firsts.size):
         status, n_bytes, end = lane.inflate_lane(
             data, firsts[job], sizes[job], output, starts[job], capacities[job], stops[job], big_endian[job],
-            symbols, words, lengths, np.uint32(job % N_LANES), np.uint32(N_LANES), True,
+            symbols, words, distance_words, lengths, np.uint32(job % N_LANES), True,
         )  # fmt: skip
         results[job, 0], results[job, 1], results[job, 2] = status, n_bytes, end
 
@@ -236,11 +250,12 @@ class LaneDecoder(WordDecoder):
     name = "lane"
 
     def run(self, *arguments: Any) -> None:
-        symbols = poisoned(N_LANES * lane.SYMBOLS_PER_LANE, np.uint8)
-        words = poisoned(N_LANES * lane.WORDS_PER_LANE, np.uint32)
-        run_lane(*arguments, symbols, words, poisoned(lane.LENGTHS_PER_LANE, np.uint8))
+        symbols = poisoned(N_LANES * lane_codes.SYMBOLS_PER_LANE, np.uint8)
+        words = poisoned(N_LANES * lane_codes.WORDS_PER_LANE, np.uint32)
+        distance_words = poisoned(N_LANES * lane_codes.DISTANCE_WORDS_PER_LANE, np.uint8)
+        run_lane(*arguments, symbols, words, distance_words, poisoned(lane_codes.LENGTHS_PER_LANE, np.uint8))
         n_jobs = len(arguments[1])
-        for scratch in (symbols, words):
+        for scratch in (symbols, words, distance_words):
             of_idle_lanes = scratch.reshape(-1, N_LANES)[:, n_jobs:]
             assert (of_idle_lanes == poisoned(1, scratch.dtype.type)).all(), "another lane's scratch memory was written"
 

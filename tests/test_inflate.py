@@ -277,6 +277,29 @@ def test_random_damage_ends_in_a_status_or_in_what_zlib_gives(
             assert inflated.output == output
 
 
+def short_jobs() -> list[Job]:
+    """Sections of few items in the fixed codes, with much else that may stand beside them."""
+    jobs = [Job(zlib.compress(noise(9)), 8), Job(zlib.compress(noise(900, n_symbols=3))), Job(zlib.compress(b"", 0))]
+    for n_items in (1, 2, 7, 40):
+        section = section_of(1, n_items, seed=n_items)
+        payload = section_payload(section, 0, "<")
+        compressor = zlib.compressobj(strategy=zlib.Z_FIXED)
+        stream = compressor.compress(payload) + compressor.flush()
+        raw = encoder.deflate_stream([encoder.Fixed([*payload[:n_items], encoder.Match(5, n_items + 1)])])
+        too_far = encoder.zlib_wrap(raw, b"")
+        jobs += [Job(stream, len(payload)), Job(stream, len(payload), int(section.starts[n_items // 2])), Job(too_far)]
+        jobs += [Job(stream, len(payload) - 1), Job(stream[: len(stream) // 2]), Job(stream[:-4])]
+    return jobs
+
+
+@given(jobs=st.lists(st.sampled_from(short_jobs()), min_size=1, max_size=7))
+def test_what_becomes_of_a_stream_is_not_its_neighbours_business(jobs: list[Job], fast_decoder: Decoder) -> None:
+    for job, beside in zip(jobs, fast_decoder.inflate(jobs), strict=True):
+        alone = inflate_one(fast_decoder, **vars(job))
+        assert (beside.status, beside.stopped) == (alone.status, alone.stopped)
+        assert beside.output == alone.output or alone.status != BlockStatus.GOOD
+
+
 # --- stopping early
 
 

@@ -28,7 +28,7 @@ class _GpuRun(abc.ABC):
 
     def __init__(self, n_copies: int, n_blocks: int, capacity: int) -> None:
         self.n_copies, self.n_blocks = n_copies, n_blocks
-        self.slot = capacity + launch.SLACK_WORDS * 4
+        self.slot = launch.slot_words(capacity) * 4
         self.output = cupy.empty(n_blocks * self.slot, np.uint8)
 
     @abc.abstractmethod

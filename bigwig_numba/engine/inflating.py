@@ -7,6 +7,7 @@ from typing import Any
 import cupy
 
 from ..kernels import launch, launch_swapped
+from ..kernels.inflate.lane_codes import N_LANES
 from ..kernels.swapping import InflateKernel
 from .launcher import KernelLauncher
 
@@ -78,9 +79,9 @@ class GpuInflater:
         )  # fmt: skip
 
     def _by_lane(self, data: Any, table: Any, words: Any, results: Any, first: int) -> None:
-        n_warps = -(-(table.shape[1] - first) // launch.LANES)
+        n_groups = -(-(table.shape[1] - first) // N_LANES)
         self.launcher.launch(
-            launch.inflate_blocks_by_lane, n_warps, launch.LANES, data, table, words, results, first,
+            launch.inflate_blocks_by_lane, n_groups, N_LANES, data, table, words, results, first,
             name="inflate_blocks_by_lane",
         )  # fmt: skip
 

@@ -47,7 +47,7 @@ class ResidentPlanner:
         self._chromosomes = cupy.asarray(chromosomes)
         self._file_facts = cupy.asarray(np.stack([tracks.capacities, tracks.big_endian.astype(np.int64)]))
         largest = max(int(tracks.capacities.max(initial=0)), _largest_uncompressed(tracks))
-        self.slot_words = (largest + 3) // 4 + launch.SLACK_WORDS
+        self.slot_words = launch.slot_words(largest)
 
     @property
     def n_bytes(self) -> int:

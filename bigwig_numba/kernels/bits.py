@@ -9,13 +9,20 @@ Each is an ``@intrinsic``: the type checker sees a signature, the compiler gets 
 ``shl shr``            shifts; the amount must be below 32 (the instruction does not check)
 ``band bor``           bitwise and, or
 ``least``              the smaller of two
+``choose``             one of two
+``add_where``          a sum where a condition holds, ``reverse_where`` likewise
+``words_before``       a quarter of a position
 ``funnel_right``       the low word of ``high:low >> (amount & 31)``
 ``funnel_left``        the high word of ``high:low << (amount & 31)``
 ``reverse_bits``       bit 0 becomes bit 31
 ``count_ones``         population count
 ``leading_zeros``      number of zero bits above the highest one
+``guard_bytes``        a byte of ones for each half of two words whose highest bit is set
+``less_guards``        a number less one for each such byte of a word
 ``swap_bytes``         little-endian to big-endian and back
 ``order_bytes``        that, or nothing, as an order says
+``pick_bytes``         some bytes of a word, as a selector says
+``pick_byte``          a byte of two words
 ``float_from_bits``    the float32 with these bits
 ``bits_from_float``    the bits of this float32
 ``fused_multiply_add`` ``a * b + c`` in float32, rounded once
@@ -105,6 +112,38 @@ reverse_bits = _unary("llvm.bitreverse.i32")
 count_ones = _unary("llvm.ctpop.i32")
 
 
+@intrinsic
+def guard_bytes(typing_context, left, right):
+    """A byte of ones for each of the four 16-bit halves whose highest bit is set, of zeros for the others.
+
+    On CUDA one instruction (``prmt`` can repeat a byte's sign); the bytes' order is not said.
+    """
+
+    def generate(context, builder, signature, arguments):
+        if _is_cuda(context):
+            return _inline_ptx(builder, "prmt.b32 $0, $1, $2, 0xFDB9;", list(arguments))
+        mask, ones = ir.Constant(_I32, 0x00010001), ir.Constant(_I32, 0xFF)
+        low, high = (
+            builder.mul(builder.and_(builder.lshr(word, ir.Constant(_I32, 15)), mask), ones) for word in arguments
+        )
+        return builder.or_(low, builder.shl(high, ir.Constant(_I32, 8)))
+
+    return types.uint32(types.uint32, types.uint32), generate
+
+
+@intrinsic
+def less_guards(typing_context, guards, number):
+    """``number`` less one for each byte of ones of ``guard_bytes``: on CUDA a dot product, one instruction."""
+
+    def generate(context, builder, signature, arguments):
+        if _is_cuda(context):
+            return _inline_ptx(builder, "dp4a.s32.s32 $0, $1, 0x01010101, $2;", list(arguments))
+        ones = _call(builder, "llvm.ctpop.i32", _I32, [arguments[0]])
+        return builder.sub(arguments[1], builder.lshr(ones, ir.Constant(_I32, 3)))
+
+    return types.uint32(types.uint32, types.uint32), generate
+
+
 def _swapped(context, builder, word, order):
     """The word's bytes in an order. LLVM's own swap becomes six instructions, so CUDA gets the one by name."""
     if _is_cuda(context):
@@ -137,6 +176,47 @@ def order_bytes(typing_context, word, order):
 
 
 @intrinsic
+def pick_bytes(typing_context, word, selector):
+    """The bytes of a uint32 that the four lowest hexadecimal digits of ``selector``, each below 4, name."""
+
+    def generate(context, builder, signature, arguments):
+        word, selector = arguments
+        if _is_cuda(context):
+            return _inline_ptx(builder, "prmt.b32 $0, $1, $1, $2;", [word, selector])
+        three, ones = ir.Constant(_I32, 3), ir.Constant(_I32, 0xFF)
+        picked = ir.Constant(_I32, 0)
+        for number in range(4):
+            digit = builder.and_(builder.lshr(selector, ir.Constant(_I32, 4 * number)), three)
+            byte = builder.and_(builder.lshr(word, builder.shl(digit, three)), ones)
+            picked = builder.or_(picked, builder.shl(byte, ir.Constant(_I32, 8 * number)))
+        return picked
+
+    return types.uint32(types.uint32, types.uint32), generate
+
+
+PICK_BYTE = 0x8880
+
+
+@intrinsic
+def pick_byte(typing_context, low, high, number):
+    """Byte ``number - PICK_BYTE``, below 8, of two words whose bytes are below 128.
+
+    On CUDA one instruction: the number's other digits ask for the sign of the lowest byte, repeated, which is 0.
+    """
+
+    def generate(context, builder, signature, arguments):
+        low, high, number = arguments
+        if _is_cuda(context):
+            return _inline_ptx(builder, "prmt.b32 $0, $1, $2, $3;", arguments)
+        number = builder.and_(number, ir.Constant(_I32, 7))
+        both = builder.or_(builder.zext(low, _I64), builder.shl(builder.zext(high, _I64), ir.Constant(_I64, 32)))
+        shifted = builder.lshr(both, builder.zext(builder.shl(number, ir.Constant(_I32, 3)), _I64))
+        return builder.and_(builder.trunc(shifted, _I32), ir.Constant(_I32, 0xFF))
+
+    return types.uint32(types.uint32, types.uint32, types.uint32), generate
+
+
+@intrinsic
 def leading_zeros(typing_context, word):
     """The number of zero bits above the highest one; 32 for 0."""
 
@@ -156,6 +236,73 @@ def least(typing_context, left, right):
         return builder.select(builder.icmp_unsigned("<", *arguments), *arguments)
 
     return types.uint32(types.uint32, types.uint32), generate
+
+
+def _where(operation, ptx):
+    """An intrinsic (word, *operands, condition): the operation's result where the condition holds, else ``word``."""
+
+    def generate(context, builder, signature, arguments):
+        word, *operands, condition = arguments
+        if _is_cuda(context):
+            flag = builder.zext(_as_flag(builder, condition), _I32)
+            numbers = ", ".join(f"${number}" for number in range(1, len(operands) + 1))
+            flag_number = len(operands) + 1
+            code = f"{{ .reg .pred p; setp.ne.u32 p, ${flag_number}, 0; @p {ptx} $0, {numbers}; }}"
+            function_type = ir.FunctionType(_I32, [_I32] * (len(operands) + 2))
+            constraints = ",".join(["=r", *["r"] * (len(operands) + 1), "0"])
+            return builder.call(ir.InlineAsm(function_type, code, constraints), [*operands, flag, word])
+        return builder.select(_as_flag(builder, condition), operation(builder, word, *operands), word)
+
+    return generate
+
+
+@intrinsic
+def add_where(typing_context, word, addend, condition):
+    """``word + addend`` where the condition holds, else ``word``: on CUDA one instruction, carried out or not."""
+
+    def add_words(builder, word, same, addend):
+        return builder.add(same, addend)
+
+    generate = _where(add_words, "add.u32")
+
+    def generate_add(context, builder, signature, arguments):
+        word, addend, condition = arguments
+        return generate(context, builder, signature, [word, word, addend, condition])
+
+    return types.uint32(types.uint32, types.uint32, types.boolean), generate_add
+
+
+@intrinsic
+def reverse_where(typing_context, word, other, condition):
+    """The bits of ``other`` the other way round where the condition holds, else ``word``."""
+
+    def reverse(builder, word, other):
+        return _call(builder, "llvm.bitreverse.i32", _I32, [other])
+
+    return types.uint32(types.uint32, types.uint32, types.boolean), _where(reverse, "brev.b32")
+
+
+@intrinsic
+def words_before(typing_context, position):
+    """``position >> 2``. LLVM would take four times it for a mask, which costs an address an instruction more."""
+
+    def generate(context, builder, signature, arguments):
+        if _is_cuda(context):
+            return _inline_ptx(builder, "shr.u32 $0, $1, 2;", list(arguments))
+        return builder.lshr(arguments[0], ir.Constant(_I32, 2))
+
+    return types.uint32(types.uint32), generate
+
+
+@intrinsic
+def choose(typing_context, condition, word, other):
+    """``word`` where the condition is true, else ``other``, both uint32; what an ``if`` may be, but never a branch."""
+
+    def generate(context, builder, signature, arguments):
+        condition, word, other = arguments
+        return builder.select(_as_flag(builder, condition), word, other)
+
+    return types.uint32(types.boolean, types.uint32, types.uint32), generate
 
 
 def _funnel(llvm_name, ptx):

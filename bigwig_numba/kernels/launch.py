@@ -5,7 +5,7 @@ array          shape         dtype    what
 =============  ============  =======  ====================================================================
 data           (N / 4,)      uint32   compressed blocks, each from a word of its own
 table          (9, K)        int64    per block, see the rows below
-words          (W,)          uint32   inflated blocks
+words          (W,)          uint32   inflated blocks, each in a slot of ``slot_words``, from a multiple of 4 on
 results        (4, K)        int32    per block, see the rows below
 runs           (3, S, T)     int32    per (window, track): first block, last block, chrom_id
 windows        (3, S)        int64    per window: start, and the part [start, end) that lies on the chromosome
@@ -21,7 +21,8 @@ import numpy as np
 from numba import cuda, njit, types
 
 from .bits import add, anchored, band, shr, sync_warp, vote_any
-from .inflate.lane import LENGTHS_PER_LANE, OUTPUT_SLACK, SYMBOLS_PER_LANE, WORDS_PER_LANE, inflate_lane
+from .inflate.lane import OUTPUT_SLACK, inflate_lane
+from .inflate.lane_codes import DISTANCE_WORDS_PER_LANE, LENGTHS_PER_LANE, N_LANES, SYMBOLS_PER_LANE, WORDS_PER_LANE
 from .inflate.warp import inflate_warp
 from .inflate.warp_layout import (
     DISTANCE_ENTRIES,
@@ -48,18 +49,25 @@ START, CLIP_START, CLIP_END = range(3)  # rows of windows
 
 LANES = 32
 SLACK_WORDS = OUTPUT_SLACK // 4
-_SYMBOL_BYTES = LANES * SYMBOLS_PER_LANE
-_SHARED_WORDS = LANES * WORDS_PER_LANE
+_SYMBOL_BYTES = N_LANES * SYMBOLS_PER_LANE
+_SHARED_WORDS = N_LANES * WORDS_PER_LANE
+_DISTANCE_WORDS = N_LANES * DISTANCE_WORDS_PER_LANE
+
+
+def slot_words(capacity: int) -> int:
+    """Words of a block's slot: what it may inflate to and what may be written behind, by 16 bytes at a time."""
+    return (capacity + 15) // 16 * 4 + SLACK_WORDS
 
 
 @cuda.jit
 def inflate_blocks_by_lane(data, table, words, results, first):
-    """Inflate block number ``first + i`` of the order on lane i, 32 lanes a CUDA block. Writes all results."""
+    """Inflate block number ``first + i`` of the order on lane i, ``N_LANES`` lanes a CUDA block. Writes all results."""
     symbols = anchored(cuda.shared.array(_SYMBOL_BYTES, np.uint8))
     shared_words = anchored(cuda.shared.array(_SHARED_WORDS, np.uint32))
+    distance_words = anchored(cuda.shared.array(_DISTANCE_WORDS, np.uint8))
     lengths = cuda.local.array(LENGTHS_PER_LANE, np.uint8)
     lane = cuda.threadIdx.x
-    place = first + cuda.blockIdx.x * LANES + lane
+    place = first + cuda.blockIdx.x * N_LANES + lane
     live = place < table.shape[1]
     block = np.uint32(0)
     if live:
@@ -69,7 +77,7 @@ def inflate_blocks_by_lane(data, table, words, results, first):
     compressed = live and table[COMPRESSED, block] != 0
     status, n_bytes, end = inflate_lane(
         data, source, size, words, base, np.uint32(table[CAPACITY, block]), np.uint32(table[STOP, block]), big_endian,
-        symbols, shared_words, lengths, np.uint32(lane), np.uint32(LANES), compressed,
+        symbols, shared_words, distance_words, lengths, np.uint32(lane), compressed,
     )  # fmt: skip
     if live:
         if not compressed:

@@ -7,13 +7,15 @@ import functools
 
 import numpy as np
 
-from .inflate.table import copy_bytes, inflate
+from .inflate.table import inflate_blocks
 from .inflate.table_codes import make_tables
 from .jit import njit
 from .sections import check_section, follows, item_end, item_start, item_value, section_type, word_at
 from .statistic import Statistic
 from .statuses import ITEMS_OUT_OF_ORDER
 from .windows import FLOAT32, make_reduce_bins, write_value
+
+_BLOCKS_AT_A_TIME = 64  # inflated before they are checked, while caches hold them
 
 
 @njit(nogil=True, cache=True)
@@ -23,21 +25,20 @@ def inflate_range(
 ):  # fmt: skip
     """Inflate blocks and check their sections. Writes words, counts and statuses."""
     tables = make_tables()
-    for block in range(first, last):
-        offset, size, start = offsets[block], sizes[block], np.int64(bases[block]) * 4
-        status, n_bytes, stopped = 0, size, False
-        if compressed[block]:
-            status, n_bytes, stopped = inflate(
-                data, offset, size, output, start, capacities[block], stops[block], big_endian[block], verify, tables
-            )
-        else:
-            copy_bytes(output, start, data, offset, size)
-        counts[block] = 0
-        if status == 0:
-            status, counts[block] = check_section(
-                words, bases[block], np.uint32(n_bytes), not stopped, big_endian[block]
-            )
-        statuses[block] = status
+    lengths, ends = np.empty(_BLOCKS_AT_A_TIME, np.int64), np.empty(_BLOCKS_AT_A_TIME, np.int64)
+    for begin in range(first, last, _BLOCKS_AT_A_TIME):
+        some = slice(begin, min(last, begin + _BLOCKS_AT_A_TIME))
+        starts = bases[some].astype(np.int64) * 4
+        inflate_blocks(
+            data, offsets[some], sizes[some], compressed[some], output, starts, capacities[some], stops[some],
+            big_endian[some], verify, tables, statuses[some], lengths, ends,
+        )  # fmt: skip
+        for block in range(some.start, some.stop):
+            counts[block] = 0
+            if statuses[block] == 0:
+                statuses[block], counts[block] = check_section(
+                    words, bases[block], np.uint32(lengths[block - begin]), ends[block - begin] > 0, big_endian[block]
+                )
 
 
 @njit(nogil=True, cache=True)

@@ -1,14 +1,34 @@
-"""Memory as the CPU reads it: eight bytes at any address, and copies from a raw address. None of it checks bounds.
+"""Memory by address: eight bytes anywhere, copies from a raw address, words by address. None of it checks bounds.
 
-Numba extensions like those of ``bits``; the caller checks.
+Numba extensions like those of ``bits``; the caller checks. An array's element costs a multiplication and additions of
+64 bits; where the address is at hand in a register, it costs one instruction or none.
+
+==============================================  ====================================================================
+``load_64 store_64``                            eight bytes of a uint8 array, at any alignment; CPU only
+``copy_from_address``                           bytes from a raw address to a uint8 array; CPU only
+``address_of shared_address_of``                where something of an array stands
+``steady``                                      the same address, in a register that stays
+``load_word store_word``                        the word that is so many words after an address; on a GPU, in its memory
+``load_shared_word _byte store_shared_word``    so many bytes after an address in shared memory
+==============================================  ====================================================================
 """
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-_I8, _I64 = ir.IntType(8), ir.IntType(64)
+from .bits import shuffle
+from .jit import njit
+
+_I8, _I32, _I64 = (ir.IntType(bits) for bits in (8, 32, 64))
+_GLOBAL, _SHARED = 1, 3  # CUDA's address spaces
+_LOW, _HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
+
+
+def _is_cuda(context):
+    return "CUDA" in type(context).__name__
 
 
 def _byte_pointer(context, builder, array_type, array, index):
@@ -57,3 +77,155 @@ def copy_from_address(typing_context, destination, offset, address, size):
         return context.get_dummy_value()
 
     return types.void(destination, types.int64, types.uintp, types.int64), generate
+
+
+@intrinsic
+def address_of(typing_context, array, index):
+    """The address of element ``index`` (uint64) of an array; on a GPU, of one in its memory."""
+
+    def generate(context, builder, signature, arguments):
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        return builder.ptrtoint(builder.gep(data, [arguments[1]]), _I64)
+
+    return types.uint64(array, types.uint64), generate
+
+
+@intrinsic
+def shared_address_of(typing_context, array, offset):
+    """The address ``offset`` bytes (uint32) into an array that, on a GPU, is in shared memory."""
+
+    def generate(context, builder, signature, arguments):
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        if _is_cuda(context):
+            data = builder.addrspacecast(data, ir.PointerType(data.type.pointee, addrspace=_SHARED))
+        return builder.add(builder.ptrtoint(data, _I64), builder.zext(arguments[1], _I64))
+
+    return types.uint64(array, types.uint32), generate
+
+
+_IF = "{{ .reg .pred p; setp.ne.u32 p, ${1}, 0; {0} }}"  # an instruction on a condition, in PTX
+
+
+def _scratch(builder, kind):
+    """Memory that may be read and written where nothing is wanted."""
+    return cgutils.alloca_once(builder, kind)
+
+
+def _word_after(context, builder, address, index):
+    """Where the word stands that is ``index`` words after an address."""
+    space = _GLOBAL if _is_cuda(context) else 0
+    return builder.gep(builder.inttoptr(address, ir.PointerType(_I32, addrspace=space)), [builder.zext(index, _I64)])
+
+
+@intrinsic
+def load_word(typing_context, address, index):
+    """The word that is ``index`` (uint32) words after an address; on a GPU, in its memory."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.load(_word_after(context, builder, *arguments))
+
+    return types.uint32(types.uint64, types.uint32), generate
+
+
+@intrinsic
+def store_word(typing_context, address, index, word):
+    """Write the word that is ``index`` (uint32) words after an address; on a GPU, in its memory."""
+
+    def generate(context, builder, signature, arguments):
+        builder.store(arguments[2], _word_after(context, builder, *arguments[:2]))
+        return context.get_dummy_value()
+
+    return types.void(types.uint64, types.uint32, types.uint32), generate
+
+
+@intrinsic
+def load_ahead(typing_context, address, index, wanted, otherwise):
+    """The word that is ``index`` words after an address where it is ``wanted``, else ``otherwise``; without a branch.
+
+    For what nobody writes, and what is read on from there: the 128 bytes around it come nearer, too.
+    """
+
+    def generate(context, builder, signature, arguments):
+        address, index, wanted, otherwise = arguments
+        place = _word_after(context, builder, address, index)
+        if not _is_cuda(context):
+            loaded = builder.load(builder.select(wanted, place, _scratch(builder, _I32)))
+            return builder.select(wanted, loaded, otherwise)
+        flag = builder.zext(wanted, _I32)
+        function_type = ir.FunctionType(_I32, [_I64, _I32, _I32])
+        load = ir.InlineAsm(function_type, _IF.format("@p ld.global.L2::128B.u32 $0, [$1];", 2), "=r,l,r,0")
+        return builder.call(load, [builder.ptrtoint(place, _I64), flag, otherwise])
+
+    return types.uint32(types.uint64, types.uint32, types.boolean, types.uint32), generate
+
+
+@intrinsic
+def store_four_words(typing_context, address, group, wanted, first, second, third, fourth):
+    """Write four words ``16 * group`` bytes after an address, a multiple of 16 on a GPU, where that is ``wanted``."""
+
+    def generate(context, builder, signature, arguments):
+        address, group, wanted, *words = arguments
+        space, four = _GLOBAL if _is_cuda(context) else 0, ir.ArrayType(_I32, 4)
+        place = builder.gep(
+            builder.inttoptr(address, ir.PointerType(four, addrspace=space)), [builder.zext(group, _I64)]
+        )
+        if _is_cuda(context):
+            function_type = ir.FunctionType(ir.VoidType(), [_I64, _I32, *[_I32] * 4])
+            instruction = _IF.format("@p st.global.v4.u32 [$0], {$2, $3, $4, $5};", 1)
+            store = ir.InlineAsm(function_type, instruction, "l,r,r,r,r,r,~{memory}", side_effect=True)
+            builder.call(store, [builder.ptrtoint(place, _I64), builder.zext(wanted, _I32), *words])
+        else:
+            place = builder.select(wanted, place, _scratch(builder, four))
+            for number, word in enumerate(words):
+                builder.store(word, builder.gep(place, [ir.Constant(_I32, 0), ir.Constant(_I32, number)]))
+        return context.get_dummy_value()
+
+    word = types.uint32
+    return types.void(types.uint64, word, types.boolean, word, word, word, word), generate
+
+
+def _in_shared(context, builder, element, address, offset):
+    """Where, ``offset`` bytes after an address in shared memory, an element stands. On a GPU 32 bits are enough."""
+    if not _is_cuda(context):
+        return builder.inttoptr(builder.add(address, builder.zext(offset, _I64)), element.as_pointer())
+    near = builder.add(builder.trunc(address, _I32), offset)
+    return builder.inttoptr(near, ir.PointerType(element, addrspace=_SHARED))
+
+
+def _load_shared(element):
+    """An intrinsic that loads what stands ``offset`` bytes (uint32) after an address in shared memory, as uint32."""
+
+    @intrinsic
+    def load(typing_context, address, offset):
+        def generate(context, builder, signature, arguments):
+            loaded = builder.load(_in_shared(context, builder, element, *arguments))
+            return loaded if element is _I32 else builder.zext(loaded, _I32)
+
+        return types.uint32(types.uint64, types.uint32), generate
+
+    return load
+
+
+load_shared_word, load_shared_byte = _load_shared(_I32), _load_shared(_I8)
+
+
+@intrinsic
+def store_shared_word(typing_context, address, offset, word):
+    """Write the word that is ``offset`` bytes (uint32) after an address in shared memory."""
+
+    def generate(context, builder, signature, arguments):
+        builder.store(arguments[2], _in_shared(context, builder, _I32, *arguments[:2]))
+        return context.get_dummy_value()
+
+    return types.void(types.uint64, types.uint32, types.uint32), generate
+
+
+@njit(nogil=True, forceinline=True)
+def steady(address, lane):
+    """The same address, in a register that stays. All lanes of a warp ask together, each with its own number.
+
+    The assembler takes an address for something cheap and calculates it again wherever it is used, from the kernel's
+    arguments or a special register. What comes out of a shuffle it cannot calculate again.
+    """
+    low = shuffle(np.uint32(address & _LOW), lane)
+    return np.uint64(shuffle(np.uint32(address >> _HALF), lane)) << _HALF | np.uint64(low)

@@ -11,12 +11,13 @@ from .launch import (
     FOLLOWS,
     ORDER,
     SIZE,
-    SLACK_WORDS,
     SOURCE_WORD,
     STOP,
+    slot_words,
 )
 
 NEVER_STOP = 0xFFFFFFFF
+_slot_words = njit(slot_words)
 
 
 @njit(nogil=True, cache=True)
@@ -33,5 +34,5 @@ def fill_table(table, source_words, sizes, capacities, stops, compressed, big_en
         table[BASE, block] = n_words
         table[FOLLOWS, block] = follows[block]
         table[ORDER, block] = block
-        n_words += (capacities[block] + 3) // 4 + SLACK_WORDS
+        n_words += _slot_words(capacities[block])
     return n_words

@@ -12,8 +12,8 @@ import numpy as np
 from ..bits import (
     add,
     band,
-    bor,
-    count_ones,
+    guard_bytes,
+    less_guards,
     mul,
     reverse_bits,
     shl,
@@ -23,7 +23,6 @@ from ..bits import (
 from ..jit import njit
 
 _U = np.uint32
-_GUARDS = _U(0x80008000)
 
 
 @njit(nogil=True, forceinline=True)
@@ -33,24 +32,24 @@ def low_bits(word, count):
 
 
 @njit(nogil=True, forceinline=True)
-def code_length(code, limits):
-    """Length of the code that these 15 bits begin with (15 if it is none)."""
+def bits_after_code(code, limits):
+    """How many of these 15 bits do not belong to the code that they begin with (0 if it is none).
+
+    The guard bits are made bytes of ones and these subtracted from 14: four instructions each for seven registers, and
+    half of them, like the products, are not for the unit that does everything else here.
+    """
     both = mul(code, _U(0x10001))
-    guards = band(add(both, limits[0]), _GUARDS)
-    guards = bor(guards, shr(band(add(both, limits[1]), _GUARDS), _U(1)))
-    guards = bor(guards, shr(band(add(both, limits[2]), _GUARDS), _U(2)))
-    guards = bor(guards, shr(band(add(both, limits[3]), _GUARDS), _U(3)))
-    guards = bor(guards, shr(band(add(both, limits[4]), _GUARDS), _U(4)))
-    guards = bor(guards, shr(band(add(both, limits[5]), _GUARDS), _U(5)))
-    guards = bor(guards, shr(band(add(both, limits[6]), _GUARDS), _U(6)))
-    return add(count_ones(guards), _U(1))
+    rest = less_guards(guard_bytes(add(both, limits[0]), add(both, limits[1])), _U(14))
+    rest = less_guards(guard_bytes(add(both, limits[2]), add(both, limits[3])), rest)
+    rest = less_guards(guard_bytes(add(both, limits[4]), add(both, limits[5])), rest)
+    return less_guards(guard_bytes(add(both, limits[6]), _U(0)), rest)
 
 
 @njit(nogil=True, forceinline=True)
 def look_up(bits, limits, words, row, lane, n_lanes):
     """(code length, index into the symbols, index at which symbols from 256 on begin) of the next code."""
     code = shr(reverse_bits(bits), _U(17))
-    length = code_length(code, limits)
+    length = sub(_U(15), bits_after_code(code, limits))
     word = words[add(mul(add(row, length), n_lanes), lane)]
     return length, band(add(shr(code, sub(_U(15), length)), word), _U(0xFFFF)), shr(word, _U(16))
 

@@ -17,7 +17,7 @@ output     (M,)   uint8    a slot per stream, with 272 writable bytes after its 
 tables     tuple           scratch memory: ``table_codes.Tables``
 =========  =====  =======  ===============================================================
 
-Short streams, whose codes are the fixed ones, go through ``table_fixed.py`` instead.
+Streams in the fixed codes, as most short ones are, go through ``table_fixed.py`` first, two at a time.
 
 Damaged input is safe: codes are checked before a table is filled, so an index never leaves its table, and the two
 positions are checked before each symbol, against slack that one look ahead cannot use up (input 23 bytes, output
@@ -41,6 +41,7 @@ from ..statuses import (
     STORED_LENGTH_MISMATCH,
 )
 from .calls import IN_LINE, OUT_OF_LINE
+from .table_buffer import refill
 from .table_codes import (
     ALL_BITS,
     CODE_BITS,
@@ -58,7 +59,7 @@ from .table_codes import (
     make_tables,
     read_dynamic_codes,
 )
-from .table_fixed import BYTES_PER_LOOK, copy_match, inflate_fixed, refill
+from .table_fixed import BYTES_PER_LOOK, copy_match, inflate_fixed
 
 INPUT_SLACK = 32
 OUTPUT_SLACK = 272
@@ -216,20 +217,20 @@ def _check_checksum(data, position, output, start, n_bytes):
 
 
 @njit(**OUT_OF_LINE)
-def _inflate_any(data, first, size, output, start, capacity, stop, big_endian, verify, tables):
-    """``inflate`` of every stream, and what is wrong with it."""
+def _inflate_any(data, first, size, output, start, capacity, stop, big_endian, tables):
+    """Inflate any stream. Returns status, number of bytes that came out, and where the checksum is, or 0."""
     end, capacity_end = first + size, start + capacity
     if size < 2:
-        return INPUT_EXHAUSTED, 0, False
+        return INPUT_EXHAUSTED, 0, 0
     header = np.int64(data[first]) << 8 | np.int64(data[first + 1])
     if header >> 8 & 15 != 8 or header >> 12 > 7 or header % 31 != 0 or header & 0x20:
-        return BAD_ZLIB_HEADER, 0, False
+        return BAD_ZLIB_HEADER, 0, 0
     position, target = first + 2, start
     buffer, n_bits = _U(0), 0
     is_last, stopped = False, False
     while not is_last:
         if position > end + 8:
-            return INPUT_EXHAUSTED, target - start, False
+            return INPUT_EXHAUSTED, target - start, 0
         buffer |= load_64(data, position) << _U(n_bits)
         position += (63 - n_bits) >> 3
         n_bits |= 56
@@ -241,7 +242,7 @@ def _inflate_any(data, first, size, output, start, capacity, stop, big_endian, v
             status, position, target = _copy_stored(data, position, end, buffer, n_bits, output, target, capacity_end)
             buffer, n_bits = _U(0), 0
         elif kind == 3:
-            return RESERVED_SUB_BLOCK_TYPE, target - start, False
+            return RESERVED_SUB_BLOCK_TYPE, target - start, 0
         else:
             if kind == 2:
                 tables.holds_fixed[0] = 0
@@ -254,38 +255,50 @@ def _inflate_any(data, first, size, output, start, capacity, stop, big_endian, v
                     data, position, end, buffer, n_bits, output, start, target, capacity_end, stop, big_endian, tables
                 )
         if status != GOOD or stopped:
-            return status, target - start, stopped
+            return status, target - start, 0
     position -= n_bits >> 3
     if target > capacity_end:
-        return OUTPUT_FULL, capacity, False
+        return OUTPUT_FULL, capacity, 0
     if position + 4 > end:
-        return INPUT_EXHAUSTED, target - start, False
-    if verify and not _check_checksum(data, position, output, start, target - start):
-        return CHECKSUM_MISMATCH, target - start, False
-    return GOOD, target - start, False
+        return INPUT_EXHAUSTED, target - start, 0
+    return GOOD, target - start, position
 
 
-@njit(**IN_LINE)
-def inflate(data, first, size, output, start, capacity, stop, big_endian, verify, tables):
-    """Inflate the zlib stream ``data[first : first + size]`` to ``output[start : start + capacity]``.
+@njit(**OUT_OF_LINE)
+def inflate_blocks(
+    data, firsts, sizes, compressed, output, starts, capacities, stops, big_endian, verify, tables, statuses, lengths,
+    ends
+):  # fmt: skip
+    """Inflate blocks, each a zlib stream ``data[first : first + size]``, to ``output[start : start + capacity]``.
 
-    Returns the status, the number of bytes that came out, and whether decoding stopped early. It does where the
-    section being inflated has passed ``stop`` (see ``sections.has_passed``; 2**32 never stops); the checksum is
-    compared if ``verify`` and the end was reached.
+    Those that are not compressed are copied. Writes statuses, the numbers of bytes that came out, and where the
+    streams' checksums are, 0 where decoding stopped early. It does where the section being inflated has passed ``stop``
+    (see ``sections.has_passed``; 2**32 never stops). Checksums are compared if ``verify`` and the end was reached.
     """
-    n_bytes, position, stopped = inflate_fixed(data, first, size, output, start, capacity, stop, big_endian)
-    if n_bytes < 0:
-        return _inflate_any(data, first, size, output, start, capacity, stop, big_endian, verify, tables)
-    if verify and not stopped and not _check_checksum(data, position, output, start, n_bytes):
-        return CHECKSUM_MISMATCH, n_bytes, False
-    return GOOD, n_bytes, stopped
+    inflate_fixed(data, firsts, sizes, compressed, output, starts, capacities, stops, big_endian, tables, lengths, ends)
+    for number in range(firsts.size):
+        block = _U(number)
+        status = GOOD
+        if not compressed[block]:
+            copy_bytes(output, starts[block], data, firsts[block], sizes[block])
+            lengths[block], ends[block] = sizes[block], firsts[block] + sizes[block]
+        elif lengths[block] < 0:
+            status, lengths[block], ends[block] = _inflate_any(
+                data, firsts[block], sizes[block], output, starts[block], capacities[block], stops[block],
+                big_endian[block], tables,
+            )  # fmt: skip
+        is_whole = compressed[block] and status == GOOD and ends[block] > 0
+        if verify and is_whole and not _check_checksum(data, ends[block], output, starts[block], lengths[block]):
+            status = CHECKSUM_MISMATCH
+        statuses[block] = status
 
 
 @njit(nogil=True, cache=True)
 def inflate_many(data, offsets, sizes, output, starts, capacity, statuses):
     """Inflate whole zlib streams on this thread; stream i to ``output[starts[i] : starts[i] + capacity]``."""
-    tables = make_tables()
-    for stream in range(offsets.size):
-        statuses[stream], _, _ = inflate(
-            data, offsets[stream], sizes[stream], output, starts[stream], capacity, 1 << 32, False, False, tables
-        )
+    n_streams = offsets.size
+    inflate_blocks(
+        data, offsets, sizes, np.ones(n_streams, np.bool_), output, starts, np.full(n_streams, capacity),
+        np.full(n_streams, 1 << 32), np.zeros(n_streams, np.bool_), False, make_tables(), statuses,
+        np.empty(n_streams, np.int64), np.empty(n_streams, np.int64),
+    )  # fmt: skip

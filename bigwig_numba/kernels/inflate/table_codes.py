@@ -33,6 +33,8 @@ order          (320,)    uint16   symbols by code length
 slots          (320,)    uint16   the first slot of each literal or length symbol
 joined         (512,)    int64    the distances that fit into so many bits, as they are added to a length
 holds_fixed    (1,)      uint8    1 while the tables hold the fixed codes, which many short streams share
+fixed          (F,)      uint8    ``table_fixed.FIXED_TABLES``
+literals       (F - 4,)  uint8    the same memory from its entries' second part on: an offset makes a load slower
 =============  ========  =======  ==========================================================================
 """
 
@@ -64,6 +66,7 @@ from .deflate import (
     MOST_DISTANCE_CODES,
     MOST_LITERAL_CODES,
 )
+from .table_fixed import FIXED_TABLES, LITERALS
 
 LITERAL_BITS = 10
 DISTANCE_BITS = 8
@@ -101,13 +104,14 @@ _ORDER = np.array(CODE_LENGTH_ORDER, np.int64)
 # Codes come highest bit first, an index has the lowest first.
 _REVERSED = np.array([int(f"{code:015b}"[::-1], 2) for code in range(1 << LONGEST_CODE)], np.uint16)
 
-Tables = namedtuple("Tables", "table distances lengths counts places order slots joined holds_fixed")
+Tables = namedtuple("Tables", "table distances lengths counts places order slots joined holds_fixed fixed literals")
 
 
 @njit(nogil=True, cache=True)
 def make_tables():
     """Scratch memory for one thread."""
     table = np.empty(TABLE_SIZE, np.uint32)
+    fixed = FIXED_TABLES.copy()  # not as a constant, whose address would be written out at each use
     return Tables(
         table,
         table[DISTANCES:],
@@ -118,6 +122,8 @@ def make_tables():
         np.zeros(320, np.uint16),
         np.zeros(1 << (LITERAL_BITS - 1), np.int64),
         np.zeros(1, np.uint8),
+        fixed,
+        fixed[LITERALS:],
     )
 
 

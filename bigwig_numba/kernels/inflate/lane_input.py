@@ -1,0 +1,31 @@
+"""A lane's bit reader: three words of the stream in registers, in which a turn finds all its bits."""
+
+import numpy as np
+
+from ..bits import add, funnel_left, least, sub
+from ..jit import njit
+from ..memory import load_ahead
+
+_U = np.uint32
+
+
+@njit(nogil=True, forceinline=True)
+def refill(data_from, last_word, low, high, following, index, bit):
+    """Move the bit reader on by a word if ``bit`` left the lowest of its three words.
+
+    ``index`` is that of ``following``; it may run past the stream's end, the reads stay on its last word.
+    """
+    if bit >= _U(32):
+        bit = sub(bit, _U(32))
+        low, high, index = high, following, add(index, _U(1))
+        following = load_ahead(data_from, least(index, last_word), True, _U(0))
+    return low, high, following, index, bit
+
+
+@njit(nogil=True, forceinline=True)
+def next_bits(first, second, third, bit):
+    """The 32 bits from ``bit``, below 64, of three words on, whose highest bits are the first."""
+    bits = funnel_left(first, second, bit)
+    if bit >= _U(32):
+        bits = funnel_left(second, third, bit)
+    return bits
