@@ -139,24 +139,30 @@ def store_word(typing_context, address, index, word):
 
 
 @intrinsic
-def load_ahead(typing_context, address, index, wanted, otherwise):
-    """The word that is ``index`` words after an address where it is ``wanted``, else ``otherwise``; without a branch.
+def load_two_words(typing_context, address, pair, wanted, first, second):
+    """Two words ``8 * pair`` bytes after an address, a multiple of 8 on a GPU, if ``wanted``; else those given.
 
-    For what nobody writes, and what is read on from there: the 128 bytes around it come nearer, too.
+    For what nobody writes, and what is read on from there: the 128 bytes around it come nearer, too. Without a branch.
     """
 
     def generate(context, builder, signature, arguments):
-        address, index, wanted, otherwise = arguments
-        place = _word_after(context, builder, address, index)
+        address, pair, wanted, *words = arguments
+        space, two = _GLOBAL if _is_cuda(context) else 0, ir.ArrayType(_I32, 2)
+        place = builder.gep(builder.inttoptr(address, ir.PointerType(two, addrspace=space)), [builder.zext(pair, _I64)])
+        if _is_cuda(context):
+            function_type = ir.FunctionType(ir.LiteralStructType([_I32, _I32]), [_I64, _I32, _I32, _I32])
+            instruction = _IF.format("@p ld.global.L2::128B.v2.u32 {$0, $1}, [$2];", 3)
+            load = ir.InlineAsm(function_type, instruction, "=r,=r,l,r,0,1")
+            loaded = builder.call(load, [builder.ptrtoint(place, _I64), builder.zext(wanted, _I32), *words])
+        else:
+            loaded = builder.load(builder.select(wanted, place, _scratch(builder, two)))
+        both = [builder.extract_value(loaded, number) for number in range(2)]
         if not _is_cuda(context):
-            loaded = builder.load(builder.select(wanted, place, _scratch(builder, _I32)))
-            return builder.select(wanted, loaded, otherwise)
-        flag = builder.zext(wanted, _I32)
-        function_type = ir.FunctionType(_I32, [_I64, _I32, _I32])
-        load = ir.InlineAsm(function_type, _IF.format("@p ld.global.L2::128B.u32 $0, [$1];", 2), "=r,l,r,0")
-        return builder.call(load, [builder.ptrtoint(place, _I64), flag, otherwise])
+            both = [builder.select(wanted, new, old) for new, old in zip(both, words, strict=True)]
+        return context.make_tuple(builder, signature.return_type, both)
 
-    return types.uint32(types.uint64, types.uint32, types.boolean, types.uint32), generate
+    word = types.uint32
+    return types.UniTuple(word, 2)(types.uint64, word, types.boolean, word, word), generate
 
 
 @intrinsic

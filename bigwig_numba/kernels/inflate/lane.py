@@ -32,7 +32,7 @@ import numpy as np
 
 from ..bits import add, band, bor, funnel_right, least, mul, shl, shr, sub, vote_any
 from ..jit import njit
-from ..memory import address_of, load_ahead, load_shared_word, shared_address_of, steady, store_shared_word, store_word
+from ..memory import address_of, load_shared_word, load_word, shared_address_of, steady, store_shared_word, store_word
 from ..statuses import (
     BAD_DISTANCE_CODE,
     BAD_LITERAL_CODE,
@@ -54,6 +54,7 @@ from .lane_turns import decode_sub_block
 OUTPUT_SLACK = 16  # bytes that may be written after a stream's capacity
 
 _U = np.uint32
+_W = np.uint64
 _RING = _U(16)  # row of `words`
 
 
@@ -74,7 +75,11 @@ def inflate_lane(
     bytes that came out, and that of the stream before its checksum: 0 where decoding did not get there, because of
     damage or because it stopped early, at an item from ``stop`` on (2**32 - 1: never).
     """
-    data_from, output_from = steady(address_of(data, base), lane), steady(address_of(output, output_base), lane)
+    # The stream's words are counted from a multiple of 8 bytes on, for they are read by two.
+    start = address_of(data, base)
+    index = band(shr(_U(start), _U(2)), _U(1))
+    data_from, output_from = steady(start - _W(mul(index, _U(4))), lane), steady(address_of(output, output_base), lane)
+    n_skipped = index
     symbols_from, words_from = steady(shared_address_of(symbols, lane), lane), _lane_words(words, _U(0), lane)
     distance_words_from, ring = steady(shared_address_of(distance_words, lane), lane), _lane_words(words, _RING, lane)
     low, high, following = _U(0), _U(0), _U(0)
@@ -82,14 +87,13 @@ def inflate_lane(
     status = GOOD
     more = live
     if live:
-        last_word = shr(add(size, _U(3)), _U(2))  # one beyond the stream: its slot is longer
-        low = load_ahead(data_from, _U(0), True, _U(0))
-        high = load_ahead(data_from, least(_U(1), last_word), True, _U(0))
-        following = load_ahead(data_from, least(_U(2), last_word), True, _U(0))
+        last_word = add(index, shr(add(size, _U(3)), _U(2)))  # one beyond the stream: its slot is longer
+        low, high = load_word(data_from, index), load_word(data_from, least(add(index, _U(1)), last_word))
+        following = load_word(data_from, least(add(index, _U(2)), last_word))
         header = bor(shl(band(low, _U(0xFF)), _U(8)), band(shr(low, _U(8)), _U(0xFF)))
         if band(low, _U(0x208F)) != _U(0x8) or _U(header % _U(31)) != _U(0):
             status, more = BAD_ZLIB_HEADER, False
-    index, bit = _U(2), _U(16)
+    index, bit = add(index, _U(2)), _U(16)
     position = _U(0)  # bytes out
     stopped = False
     while vote_any(more):
@@ -186,8 +190,8 @@ def inflate_lane(
             more = False
     end = _U(0)
     if live and status == GOOD and not stopped:
-        # index - 2 whole words are consumed, and four bytes of checksum must follow.
-        end = add(mul(sub(index, _U(2)), _U(4)), shr(add(bit, _U(7)), _U(3)))
+        # All words before the last two are consumed, and four bytes of checksum must follow.
+        end = add(mul(sub(sub(index, _U(2)), n_skipped), _U(4)), shr(add(bit, _U(7)), _U(3)))
         if add(end, _U(4)) > size:
             status, end = INPUT_EXHAUSTED, _U(0)
     if live and band(position, _U(3)) != _U(0) and status == GOOD:

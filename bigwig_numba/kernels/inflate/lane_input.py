@@ -4,7 +4,7 @@ import numpy as np
 
 from ..bits import add, funnel_left, least, sub
 from ..jit import njit
-from ..memory import load_ahead
+from ..memory import load_word
 
 _U = np.uint32
 
@@ -18,7 +18,7 @@ def refill(data_from, last_word, low, high, following, index, bit):
     if bit >= _U(32):
         bit = sub(bit, _U(32))
         low, high, index = high, following, add(index, _U(1))
-        following = load_ahead(data_from, least(index, last_word), True, _U(0))
+        following = load_word(data_from, least(index, last_word))
     return low, high, following, index, bit
 
 

@@ -43,7 +43,7 @@ from ..bits import (
     words_before,
 )
 from ..jit import njit
-from ..memory import load_ahead, load_shared_word, load_word
+from ..memory import load_shared_word, load_two_words, load_word
 from ..statuses import DISTANCE_BEFORE_START, GOOD, NO_SUCH_CODE, OUTPUT_FULL
 from .codes import low_bits
 from .lane_codes import (
@@ -82,7 +82,10 @@ def decode_sub_block(
     remaining, distance, source, selector, step = _U(0), _U(0), _U(0), same, _U(8)
     begun, literals, n_bits = position, _U(0), _U(0)
     first, second, third = _U(0), _U(0), _U(0)
-    incoming = load_ahead(data_from, least(add(index, _U(1)), last_word), decoding, following)
+    # The words of the stream after ``following``: the next, or the next but one.
+    even, odd = load_two_words(
+        data_from, shr(least(add(index, _U(1)), last_word), _U(1)), decoding, following, following
+    )
     low, high, following = reverse_bits(low), reverse_bits(high), reverse_bits(following)
     unfinished = decoding
     while vote_any(unfinished):
@@ -116,9 +119,10 @@ def decode_sub_block(
         turned = bit >= _U(32)
         bit, index = add_where(bit, _U(0xFFFFFFE0), turned), add_where(index, _U(1), turned)
         low, high = choose(turned, high, low), choose(turned, following, high)
-        following = reverse_where(following, incoming, turned)
+        is_even = band(index, _U(1)) == _U(0)
+        following = reverse_where(following, choose(is_even, even, odd), turned)
         after = add(add(index, _U(1)), band(following, nothing))
-        incoming = load_ahead(data_from, least(after, last_word), turned, incoming)
+        even, odd = load_two_words(data_from, shr(least(after, last_word), _U(1)), turned and not is_even, even, odd)
         # Write what the turn before began, whose words may have come from afar.
         source_bits = shl(add(source, band(bit, nothing)), _U(3))
         finish_turn(ring, output, begun, position, literals, n_bits, first, second, third, source_bits, selector)
