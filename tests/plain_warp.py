@@ -4,15 +4,85 @@ from __future__ import annotations
 
 import ast
 import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import bigwig_numba.kernels
-from bigwig_numba.kernels import statuses
+from bigwig_numba.kernels import bits, statuses
 
 WORD = 0xFFFFFFFF
 KERNELS = Path(bigwig_numba.kernels.__file__).parent
+
+
+def _reversed(word: int) -> int:
+    return int(f"{word:032b}"[::-1], 2)
+
+
+class Memory:
+    """One stretch of bytes for all arrays, so that they have addresses."""
+
+    def __init__(self) -> None:
+        self.bytes = bytearray(64)
+
+    def array(self, dtype: str, values: Sequence[int]) -> Array:
+        """A new array of ``uint8`` or ``uint32``, from a multiple of 64 bytes on."""
+        array = Array(self, len(self.bytes), {"uint8": 1, "uint32": 4}[dtype])
+        self.bytes += bytes(-(-len(values) * array.item // 64) * 64)
+        for index, value in enumerate(values):
+            array[index] = value
+        return array
+
+    def load(self, address: int, size: int = 4) -> int:
+        assert 64 <= address <= len(self.bytes) - size, "read outside of all arrays"
+        return int.from_bytes(self.bytes[address : address + size], "little")
+
+    def store(self, address: int, value: int, size: int = 4) -> None:
+        assert 64 <= address <= len(self.bytes) - size, "written outside of all arrays"
+        self.bytes[address : address + size] = value.to_bytes(size, "little")
+
+    def functions(self) -> dict[str, Any]:
+        """The functions of ``kernels.memory`` that the lane decoder uses."""
+
+        def load_two_words(address: int, pair: int, wanted: bool, first: int, second: int) -> tuple[int, int]:
+            assert address % 8 == 0
+            there = address + 8 * pair
+            return (self.load(there), self.load(there + 4)) if wanted else (first, second)
+
+        def store_four_words(address: int, group: int, wanted: bool, *words: int) -> None:
+            assert address % 16 == 0
+            for number, word in enumerate(words if wanted else ()):
+                self.store(address + 16 * group + 4 * number, word)
+
+        return {
+            "address_of": lambda array, index: array.first + array.item * index,
+            "shared_address_of": lambda array, offset: array.first + offset,
+            "steady": lambda address, lane: address,
+            "load_word": lambda address, index: self.load(address + 4 * index),
+            "store_word": lambda address, index, word: self.store(address + 4 * index, word),
+            "load_shared_word": lambda address, offset: self.load((address + offset) & WORD),
+            "load_shared_byte": lambda address, offset: self.load((address + offset) & WORD, 1),
+            "store_shared_word": lambda address, offset, word: self.store((address + offset) & WORD, word),
+            "load_two_words": load_two_words,
+            "store_four_words": store_four_words,
+        }
+
+
+@dataclass(frozen=True)
+class Array:
+    """Part of a memory, by elements."""
+
+    memory: Memory
+    first: int
+    item: int
+
+    def __getitem__(self, index: int) -> int:
+        return self.memory.load(self.first + self.item * index, self.item)
+
+    def __setitem__(self, index: int, value: int) -> None:
+        self.memory.store(self.first + self.item * index, value & ((1 << 8 * self.item) - 1), self.item)
 
 
 class Warp:
@@ -73,9 +143,21 @@ class Warp:
             "band": lambda a, b: a & b,
             "bor": lambda a, b: a | b,
             "least": min,
+            "choose": lambda condition, a, b: a if condition else b,
+            "add_where": lambda a, b, condition: (a + b) & WORD if condition else a,
+            "reverse_where": lambda a, b, condition: _reversed(b) if condition else a,
+            "words_before": lambda position: position >> 2,
+            "guard_bytes": lambda a, b: sum(
+                ((a | b << 32) >> 16 * half + 15 & 1) * 0xFF << 8 * half for half in range(4)
+            ),
+            "less_guards": lambda guards, number: (number - guards.bit_count() // 8) & WORD,
+            "pick_bytes": lambda a, digits: sum((a >> (digits >> 4 * i & 3) * 8 & 0xFF) << 8 * i for i in range(4)),
+            "pick_byte": lambda a, b, number: (a | b << 32) >> (number - bits.PICK_BYTE) * 8 & 0xFF,
+            "SAME_BYTES": bits.SAME_BYTES,
+            "PICK_BYTE": bits.PICK_BYTE,
             "count_ones": lambda a: a.bit_count(),
             "leading_zeros": lambda a: 32 - a.bit_length(),
-            "reverse_bits": lambda a: int(f"{a:032b}"[::-1], 2),
+            "reverse_bits": _reversed,
             "swap_bytes": lambda a: int.from_bytes(a.to_bytes(4, "little"), "big"),
             "funnel_right": lambda high, low, by: ((high << 32 | low) >> (by & 31)) & WORD,
             "funnel_left": lambda high, low, by: ((high << 32 | low) << (by & 31) >> 32) & WORD,
@@ -92,10 +174,13 @@ def njit(**_: Any) -> Any:
     return lambda function: function
 
 
-def load(name: str, warp: Warp, loaded: dict[str, dict[str, Any]] | None = None) -> dict[str, Any]:
+def load(
+    name: str, warp: Warp, loaded: dict[str, dict[str, Any]] | None = None, memory: Memory | None = None
+) -> dict[str, Any]:
     """The names of the kernel module ``name`` (``inflate.warp``), with what it imports, as plain Python for a warp."""
     if loaded is None:
-        loaded = {"bits": warp.bits(), "memory": {}, "jit": {"njit": njit}, "statuses": vars(statuses)}
+        functions = {} if memory is None else memory.functions()
+        loaded = {"bits": warp.bits(), "memory": functions, "jit": {"njit": njit}, "statuses": vars(statuses)}
     if name in loaded:
         return loaded[name]
     path = KERNELS / (name.replace(".", "/") + ".py")

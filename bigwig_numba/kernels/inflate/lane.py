@@ -179,13 +179,13 @@ def inflate_lane(
         if status != GOOD:
             decoding, more = False, False
 
-        found, stopped, position, low, high, following, index, bit = decode_sub_block(
+        found, ended_early, position, low, high, following, index, bit = decode_sub_block(
             decoding, data_from, last_word, low, high, following, index, bit, literal_limits, distance_limits,
             distance_values, words_from, symbols_from, distance_words_from, ring, output_from, position, capacity,
             stop, big_endian, lane,
         )  # fmt: skip
-        if decoding:
-            status = found
+        if decoding:  # what other lanes do in a sub-block of theirs says nothing about one that is done
+            status, stopped = found, ended_early
         if stopped or status != GOOD:
             more = False
     end = _U(0)
