@@ -1,14 +1,18 @@
-"""Every operation of `kernels/bits.py` on the CPU: what Python's integers and IEEE arithmetic say."""
+"""Every operation of `kernels/bits.py` on the CPU: what Python's integers and IEEE arithmetic say.
+
+And the tables in its docstring and in that of `kernels/memory.py`: they name every function.
+"""
 
 from __future__ import annotations
 
+import ast
 import ctypes
-import operator
-import struct
+import inspect
+import re
 from collections.abc import Callable
+from types import ModuleType
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,6 +22,8 @@ from bigwig_numba.kernels import bits, memory
 
 WORD = 2**32
 EDGES = [0, 1, 2, 31, 32, 0xFF, 0x7FFFFFFF, 0x80000000, 0x80000001, WORD - 2, WORD - 1]
+
+HALVES = [0, 1, 0x7FFF, 0x8000, 0x8001, 0xFFFF]
 
 words = st.integers(0, WORD - 1) | st.sampled_from(EDGES)
 single_floats = words.map(lambda word: np.uint32(word).view(np.float32))
@@ -41,10 +47,31 @@ def all_word_operations(left, right, amount):  # type: ignore[no-untyped-def]
         bits.reverse_bits(left),
         bits.count_ones(left),
         bits.leading_zeros(left),
+        bits.words_before(left),
         bits.swap_bytes(left),
         bits.order_bytes(left, bits.SAME_BYTES),
         bits.order_bytes(left, bits.SWAPPED_BYTES),
         bits.bits_from_float(bits.float_from_bits(left)),
+    )
+
+
+@njit
+def all_conditional_operations(condition, word, other):  # type: ignore[no-untyped-def]
+    return (
+        bits.choose(condition, word, other),
+        bits.add_where(word, other, condition),
+        bits.reverse_where(word, other, condition),
+    )
+
+
+@njit
+def all_byte_operations(left, right, selector, number):  # type: ignore[no-untyped-def]
+    guards = bits.guard_bytes(left, right)
+    return (
+        guards,
+        bits.less_guards(guards, number),
+        bits.pick_bytes(left, selector),
+        bits.pick_byte(left, right, number),
     )
 
 
@@ -73,6 +100,7 @@ LAWS: dict[str, Callable[[int, int, int], int]] = {
     "reverse_bits": lambda left, right, amount: int(f"{left:032b}"[::-1], 2),
     "count_ones": lambda left, right, amount: left.bit_count(),
     "leading_zeros": lambda left, right, amount: 32 - left.bit_length(),
+    "words_before": lambda left, right, amount: left // 4,
     "swap_bytes": lambda left, right, amount: int.from_bytes(left.to_bytes(4, "little"), "big"),
     "order_bytes, same": lambda left, right, amount: left,
     "order_bytes, swapped": lambda left, right, amount: int.from_bytes(left.to_bytes(4, "little"), "big"),
@@ -94,10 +122,55 @@ def test_a_funnel_shift_takes_its_amount_modulo_32(left: int, right: int, amount
         assert results[name] == LAWS[name](left, right, amount % 32)
 
 
+@given(condition=st.booleans(), word=words, other=words)
+def test_a_conditional_operation_leaves_the_word_where_its_condition_does_not_hold(
+    condition: bool, word: int, other: int
+) -> None:
+    chosen, added, mirrored = all_conditional_operations(condition, np.uint32(word), np.uint32(other))
+    if condition:
+        reverse = LAWS["reverse_bits"](other, 0, 0)
+        assert (chosen, added, mirrored) == (word, (word + other) % WORD, reverse)
+    else:
+        assert (chosen, added, mirrored) == (other, word, word)
+
+
+def little_endian(word: int) -> list[int]:
+    return list(word.to_bytes(4, "little"))
+
+
+@given(halves=st.lists(st.sampled_from(HALVES) | st.integers(0, 0xFFFF), min_size=4, max_size=4), number=words)
+def test_guards_are_bytes_of_ones_and_are_subtracted_by_their_number(halves: list[int], number: int) -> None:
+    left, right = np.array(halves, np.uint16).view(np.uint32)
+    guards, rest, _, _ = all_byte_operations(left, right, np.uint32(0), np.uint32(number))
+    are_high = [half >= 0x8000 for half in halves]
+    assert sorted(little_endian(guards)) == sorted(0xFF * is_high for is_high in are_high)
+    assert rest == (number - sum(are_high)) % WORD
+
+
+@given(word=words, digits=st.lists(st.integers(0, 3), min_size=4, max_size=4), higher=st.integers(0, 0xFFFF))
+def test_bytes_are_picked_by_the_four_lowest_digits(word: int, digits: list[int], higher: int) -> None:
+    selector = higher << 16 | sum(digit << 4 * place for place, digit in enumerate(digits))
+    _, _, picked, _ = all_byte_operations(np.uint32(word), np.uint32(0), np.uint32(selector), np.uint32(0))
+    assert little_endian(picked) == [little_endian(word)[digit] for digit in digits]
+
+
+@given(content=st.lists(st.integers(0, 127), min_size=8, max_size=8), place=st.integers(0, 7))
+def test_a_byte_is_picked_out_of_two_words_of_small_bytes(content: list[int], place: int) -> None:
+    low, high = np.array(content, np.uint8).view(np.uint32)
+    _, _, _, picked = all_byte_operations(low, high, np.uint32(0), np.uint32(bits.PICK_BYTE + place))
+    assert picked == content[place]
+
+
 def test_no_word_operation_widens() -> None:
-    all_word_operations(np.uint32(1), np.uint32(2), np.uint32(3))
-    (signature,) = all_word_operations.nopython_signatures
-    assert set(signature.return_type) == {types.uint32}
+    number = np.uint32(1)
+    for operations, arguments in (
+        (all_word_operations, (number, number, number)),
+        (all_conditional_operations, (True, number, number)),
+        (all_byte_operations, (number, number, number, number)),
+    ):
+        operations(*arguments)
+        (signature,) = operations.nopython_signatures
+        assert set(signature.return_type) == {types.uint32}
 
 
 # --- float32
@@ -150,40 +223,21 @@ def test_on_the_cpu_a_warp_is_one_lane(predicate: bool, word: int) -> None:
     assert all_warp_operations(predicate, np.uint32(word), np.uint32(0)) == (predicate, int(predicate), 1, word)
 
 
-# --- memory
+# --- the tables of the modules
 
 
-@njit
-def move_64(source, read_at, target, write_at):  # type: ignore[no-untyped-def]
-    word = memory.load_64(source, read_at)
-    memory.store_64(target, write_at, word)
-    return word
+def public_names(module: ModuleType) -> list[str]:
+    """What is defined in a module, except constants."""
+    names: list[str] = []
+    for node in ast.parse(inspect.getsource(module)).body:
+        if isinstance(node, ast.FunctionDef):
+            names.append(node.name)
+        elif isinstance(node, ast.Assign):
+            names += [name.id for target in node.targets for name in ast.walk(target) if isinstance(name, ast.Name)]
+    return [name for name in names if not name.startswith("_") and not name.isupper()]
 
 
-@njit
-def copy(destination, offset, address, size):  # type: ignore[no-untyped-def]
-    memory.copy_from_address(destination, offset, address, size)
-
-
-def bytes_of(content: bytes) -> npt.NDArray[np.uint8]:
-    return np.frombuffer(content, np.uint8)
-
-
-@given(content=st.binary(min_size=24, max_size=24), read_at=st.integers(0, 16), write_at=st.integers(0, 16))
-def test_64_bits_move_from_and_to_any_alignment(content: bytes, read_at: int, write_at: int) -> None:
-    target = np.full(24, 0xA5, np.uint8)
-    word = move_64(bytes_of(content), read_at, target, write_at)
-    assert operator.index(word) == struct.unpack_from("<Q", content, read_at)[0]
-    expected = bytearray(b"\xa5" * 24)
-    expected[write_at : write_at + 8] = content[read_at : read_at + 8]
-    assert target.tobytes() == expected
-
-
-@given(content=st.binary(max_size=40), offset=st.integers(0, 8), skipped=st.integers(0, 40))
-def test_bytes_are_copied_from_an_address(content: bytes, offset: int, skipped: int) -> None:
-    skipped = min(skipped, len(content))
-    source, target = bytes_of(content), np.full(48, 0xA5, np.uint8)
-    copy(target, offset, np.uint64(source.ctypes.data + skipped), len(content) - skipped)
-    expected = bytearray(b"\xa5" * 48)
-    expected[offset : offset + len(content) - skipped] = content[skipped:]
-    assert target.tobytes() == expected
+@pytest.mark.parametrize("module", [bits, memory])
+def test_the_modules_table_names_each_function_once(module: ModuleType) -> None:
+    rows = re.findall(r"^``([^`]+)`` ", module.__doc__ or "", re.MULTILINE)
+    assert sorted(" ".join(rows).split()) == sorted(public_names(module))

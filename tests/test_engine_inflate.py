@@ -21,6 +21,7 @@ from bigwig_numba.engine.cpu import CpuEngine
 from bigwig_numba.engine.schedule import blocks_by_warp, longest_first
 from bigwig_numba.engine.store import fetch_blocks
 from bigwig_numba.kernels import launch
+from bigwig_numba.kernels.inflate.lane import OUTPUT_SLACK
 from bigwig_numba.kernels.sections import check_section
 from bigwig_numba.kernels.statuses import BlockStatus
 from bigwig_numba.plan import ReadPlan
@@ -178,3 +179,10 @@ def test_few_blocks_get_a_warp_each_and_of_many_the_long_ones() -> None:
     assert blocks_by_warp(many) == 0
     many[::1_000] = 50_000
     assert blocks_by_warp(many) == 200
+
+
+@given(capacity=st.integers(0, 1 << 31) | st.integers(0, 64))
+def test_a_slot_has_room_for_what_is_written_behind_its_bytes_and_ends_where_the_next_may_begin(capacity: int) -> None:
+    n_words = launch.slot_words(capacity)
+    assert n_words % 4 == 0
+    assert 0 <= 4 * n_words - (capacity + OUTPUT_SLACK) < 16

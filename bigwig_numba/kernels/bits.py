@@ -10,7 +10,8 @@ Each is an ``@intrinsic``: the type checker sees a signature, the compiler gets 
 ``band bor``           bitwise and, or
 ``least``              the smaller of two
 ``choose``             one of two
-``add_where``          a sum where a condition holds, ``reverse_where`` likewise
+``add_where``          a sum where a condition holds
+``reverse_where``      another word's bits, reversed, where one holds
 ``words_before``       a quarter of a position
 ``funnel_right``       the low word of ``high:low >> (amount & 31)``
 ``funnel_left``        the high word of ``high:low << (amount & 31)``
@@ -30,7 +31,10 @@ Each is an ``@intrinsic``: the type checker sees a signature, the compiler gets 
 ``rounded_multiply``   ``a * b`` in float32, likewise
 ``plus minus times``   Python's operators between numbers of any types, each rounded by itself
 ``divided_by``         Python's ``/``, in float32
-``less equal ...``     Python's comparisons
+``less less_equal``    Python's ``<`` and ``<=``
+``greater``            Python's ``>``
+``greater_equal``      Python's ``>=``
+``equal not_equal``    Python's ``==`` and ``!=``
 ``smaller larger``     Python's ``min`` and ``max`` of two
 ``as_float``           a whole number as float32
 ``make_cast``          makes a conversion to a given type

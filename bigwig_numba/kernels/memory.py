@@ -9,7 +9,9 @@ Numba extensions like those of ``bits``; the caller checks. An array's element c
 ``address_of shared_address_of``                where something of an array stands
 ``steady``                                      the same address, in a register that stays
 ``load_word store_word``                        the word that is so many words after an address; on a GPU, in its memory
-``load_shared_word _byte store_shared_word``    so many bytes after an address in shared memory
+``load_two_words store_four_words``             the same of two and of four words, if wanted
+``load_shared_word load_shared_byte``           what is so many bytes after an address in shared memory
+``store_shared_word``                           the word that is so many bytes after one
 ==============================================  ====================================================================
 """
 

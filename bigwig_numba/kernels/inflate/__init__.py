@@ -1,1 +1,1 @@
-"""DEFLATE: the format (``deflate``), a slow reference, a decoder of lanes (GPU) and one of tables (CPU)."""
+"""DEFLATE: the format (``deflate``), a slow reference, decoders by lane and by warp (GPU), one of tables (CPU)."""

@@ -21,7 +21,6 @@ FIRST_LENGTH_SYMBOL = 257
 MOST_LITERAL_CODES = 286
 MOST_DISTANCE_CODES = 30
 LONGEST_CODE = 15
-LONGEST_MATCH = 258
 
 # RFC 1951, section 3.2.5: the shortest length of each length symbol (257 first), and its number of extra bits.
 LENGTH_BASE = (
