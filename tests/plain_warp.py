@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -108,10 +109,15 @@ class Warp:
                 self._barrier.abort()
 
         threads = [threading.Thread(target=work, args=(lane,)) for lane in range(self.n_lanes)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        before = sys.getswitchinterval()
+        sys.setswitchinterval(1e-4)  # lanes wait for each other all the time, so let threads change places often
+        try:
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        finally:
+            sys.setswitchinterval(before)
         causes = [error for error in errors if not isinstance(error, threading.BrokenBarrierError)]
         if errors:
             raise (causes or errors)[0]

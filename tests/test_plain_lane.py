@@ -5,13 +5,11 @@ What is tested here is what one lane's stream must not change for another; the r
 
 from __future__ import annotations
 
-import sys
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import pytest
 
 from bigwig_numba.benchmarks.blocks import made_blocks
 from bigwig_numba.kernels.inflate import lane_codes
@@ -22,15 +20,6 @@ from tests.deflate_streams import DAMAGED_STREAMS
 from tests.plain_warp import Memory, Warp, load
 
 CAPACITY = 4_096
-
-
-@pytest.fixture(autouse=True)
-def quick_threads() -> Iterator[None]:
-    """Lanes wait for each other all the time, so let threads change places often."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-4)
-    yield
-    sys.setswitchinterval(before)
 
 
 def inflate(jobs: Sequence[Job]) -> list[tuple[int, bytes, int]]:

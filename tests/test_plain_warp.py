@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 import zlib
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -19,15 +17,6 @@ SCRATCH = (
     warp_layout.LITERAL_ENTRIES, warp_layout.DISTANCE_ENTRIES, warp_layout.MADE_PER_WARP, warp_layout.STAGED_WORDS,
     warp_layout.ENTRIES_PER_WARP, warp_layout.WORDS_PER_WARP,
 )  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def quick_threads() -> Iterator[None]:
-    """Lanes wait for each other all the time, so let threads change places often."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-4)
-    yield
-    sys.setswitchinterval(before)
 
 
 def inflate(stream: bytes, capacity: int, *, n_lanes: int = 8, stop: int = NEVER) -> tuple[int, bytes]:
