@@ -131,8 +131,8 @@ class Warp:
         self._barrier.wait(30)
         return values
 
-    def bits(self) -> dict[str, Any]:
-        """The functions of ``kernels.bits`` that kernels for warps use."""
+    def together(self) -> dict[str, Any]:
+        """The functions of ``kernels.warps``."""
 
         def ballot(predicate: bool) -> int:
             return sum(1 << lane for lane, value in enumerate(self.exchange(bool(predicate))) if value)
@@ -140,6 +140,17 @@ class Warp:
         def match_any(value: int) -> int:
             return sum(1 << lane for lane, other in enumerate(self.exchange(value)) if other == value)
 
+        return {
+            "vote_any": lambda predicate: any(self.exchange(bool(predicate))),
+            "ballot": ballot,
+            "match_any": match_any,
+            "shuffle": lambda value, lane: self.exchange(value)[lane],
+            "sync_warp": lambda: self.exchange(None) and None,
+        }
+
+    @staticmethod
+    def bits() -> dict[str, Any]:
+        """The functions of ``kernels.bits`` that kernels for warps use."""
         return {
             "add": lambda a, b: (a + b) & WORD,
             "sub": lambda a, b: (a - b) & WORD,
@@ -167,11 +178,6 @@ class Warp:
             "swap_bytes": lambda a: int.from_bytes(a.to_bytes(4, "little"), "big"),
             "funnel_right": lambda high, low, by: ((high << 32 | low) >> (by & 31)) & WORD,
             "funnel_left": lambda high, low, by: ((high << 32 | low) << (by & 31) >> 32) & WORD,
-            "vote_any": lambda predicate: any(self.exchange(bool(predicate))),
-            "ballot": ballot,
-            "match_any": match_any,
-            "shuffle": lambda value, lane: self.exchange(value)[lane],
-            "sync_warp": lambda: self.exchange(None) and None,
         }
 
 
@@ -186,7 +192,14 @@ def load(
     """The names of the kernel module ``name`` (``inflate.warp``), with what it imports, as plain Python for a warp."""
     if loaded is None:
         functions = {} if memory is None else memory.functions()
-        loaded = {"bits": warp.bits(), "memory": functions, "jit": {"njit": njit}, "statuses": vars(statuses)}
+        loaded = {
+            "bits": warp.bits(),
+            "warps": warp.together(),
+            "numbers": {},
+            "memory": functions,
+            "jit": {"njit": njit},
+            "statuses": vars(statuses),
+        }
     if name in loaded:
         return loaded[name]
     path = KERNELS / (name.replace(".", "/") + ".py")

@@ -1,6 +1,6 @@
-"""Every operation of `kernels/bits.py` on the CPU: what Python's integers and IEEE arithmetic say.
+"""Every operation of `bits.py`, `numbers.py` and `warps.py` on the CPU: what Python's integers and IEEE arithmetic say.
 
-And the tables in its docstring and in that of `kernels/memory.py`: they name every function.
+And the tables in their docstrings and in that of `memory.py`: they name every function.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numba import njit, types
 
-from bigwig_numba.kernels import bits, memory
+from bigwig_numba.kernels import bits, memory, numbers, warps
 
 WORD = 2**32
 EDGES = [0, 1, 2, 31, 32, 0xFF, 0x7FFFFFFF, 0x80000000, 0x80000001, WORD - 2, WORD - 1]
@@ -51,7 +51,7 @@ def all_word_operations(left, right, amount):  # type: ignore[no-untyped-def]
         bits.swap_bytes(left),
         bits.order_bytes(left, bits.SAME_BYTES),
         bits.order_bytes(left, bits.SWAPPED_BYTES),
-        bits.bits_from_float(bits.float_from_bits(left)),
+        numbers.bits_from_float(numbers.float_from_bits(left)),
     )
 
 
@@ -78,10 +78,10 @@ def all_byte_operations(left, right, selector, number):  # type: ignore[no-untyp
 @njit
 def all_float_operations(left, right, addend):  # type: ignore[no-untyped-def]
     return (
-        bits.rounded_add(left, right),
-        bits.rounded_multiply(left, right),
-        bits.fused_multiply_add(left, right, addend),
-        bits.rounded_add(bits.rounded_multiply(left, right), addend),
+        numbers.rounded_add(left, right),
+        numbers.rounded_multiply(left, right),
+        numbers.fused_multiply_add(left, right, addend),
+        numbers.rounded_add(numbers.rounded_multiply(left, right), addend),
     )
 
 
@@ -214,8 +214,8 @@ def test_a_product_and_a_sum_are_fused_only_when_asked() -> None:
 
 @njit
 def all_warp_operations(predicate, word, lane):  # type: ignore[no-untyped-def]
-    bits.sync_warp()
-    return bits.vote_any(predicate), bits.ballot(predicate), bits.match_any(word), bits.shuffle(word, lane)
+    warps.sync_warp()
+    return warps.vote_any(predicate), warps.ballot(predicate), warps.match_any(word), warps.shuffle(word, lane)
 
 
 @given(predicate=st.booleans(), word=words)
@@ -237,7 +237,7 @@ def public_names(module: ModuleType) -> list[str]:
     return [name for name in names if not name.startswith("_") and not name.isupper()]
 
 
-@pytest.mark.parametrize("module", [bits, memory])
+@pytest.mark.parametrize("module", [bits, memory, numbers, warps])
 def test_the_modules_table_names_each_function_once(module: ModuleType) -> None:
     rows = re.findall(r"^``([^`]+)`` ", module.__doc__ or "", re.MULTILINE)
     assert sorted(" ".join(rows).split()) == sorted(public_names(module))

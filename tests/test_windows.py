@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numba import njit
 
-from bigwig_numba.kernels.bits import add, bits_from_float, mul, shr
+from bigwig_numba.kernels.bits import add, mul, shr
+from bigwig_numba.kernels.numbers import bits_from_float
 from bigwig_numba.kernels.statistics import Statistic, get_statistic
 from bigwig_numba.kernels.windows import (
     BFLOAT16,

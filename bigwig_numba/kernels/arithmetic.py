@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from . import bits
+from . import numbers
 from .compiling import runs_as
 
 __all__ = ["bits_from_float", "float_from_bits", "fused_multiply_add"]
 
 
-@runs_as(bits.fused_multiply_add)
+@runs_as(numbers.fused_multiply_add)
 def fused_multiply_add(left: Any, right: Any, addend: Any) -> np.float32:
     """``left * right + addend`` in float32, rounded once: where ``addend`` is ``-(left * right)``, what rounding lost.
 
@@ -36,7 +36,7 @@ def fused_multiply_add(left: Any, right: Any, addend: Any) -> np.float32:
         return np.float32(total)
 
 
-@runs_as(bits.bits_from_float)
+@runs_as(numbers.bits_from_float)
 def bits_from_float(value: Any) -> np.uint32:
     """The bits of this float32.
 
@@ -48,7 +48,7 @@ def bits_from_float(value: Any) -> np.uint32:
     return np.float32(value).view(np.uint32)
 
 
-@runs_as(bits.float_from_bits)
+@runs_as(numbers.float_from_bits)
 def float_from_bits(word: Any) -> np.float32:
     """The float32 with these bits.
 

@@ -17,8 +17,9 @@ words      (W,)      uint32   inflated blocks, each from a word of its own
 
 import numpy as np
 
-from .bits import add, band, bor, funnel_right, shl, shr, shuffle, sub, swap_bytes
+from .bits import add, band, bor, funnel_right, shl, shr, sub, swap_bytes
 from .jit import njit
+from .warps import shuffle
 
 PRIME = 65_521  # the largest prime below 2**16
 

@@ -5,7 +5,7 @@ an ``int``: NumPy calculates in float32 (NEP 50: Python's numbers adapt). Numba 
 at, and the GPU's assembler would fuse product and sum, which then differs from the CPU in the last place. So before
 Numba sees a function
 
-- its operators become those of ``bits`` (``plus``, ``times``, ``less`` ...), in its syntax tree;
+- its operators become those of ``numbers`` (``plus``, ``times``, ``less`` ...), in its syntax tree;
 - its floats, written out or global, become float32;
 - the plain functions that it calls are treated likewise.
 
@@ -30,13 +30,13 @@ from typing import Any, TypeGuard
 import numpy as np
 
 from ..errors import ConfigError
-from . import bits
+from . import numbers
 from .jit import njit
 
 logger = logging.getLogger(__name__)
 
 _FUTURE = __future__.annotations.compiler_flag
-_PREFIX = "__bits_"  # of the names under which a function finds the operators
+_PREFIX = "__numbers_"  # of the names under which a function finds the operators
 _OPERATORS = {ast.Add: "plus", ast.Sub: "minus", ast.Mult: "times", ast.Div: "divided_by"}
 _COMPARISONS = {
     ast.Lt: "less",
@@ -128,7 +128,8 @@ def _small(value: Any) -> Any:
 def _small_globals(function: FunctionType, code: CodeType) -> dict[str, Any]:
     """The globals that the code names."""
     found = {name: _small(function.__globals__[name]) for name in code.co_names if name in function.__globals__}
-    operators = {name: getattr(bits, name.removeprefix(_PREFIX)) for name in code.co_names if name.startswith(_PREFIX)}
+    own = (name for name in code.co_names if name.startswith(_PREFIX))
+    operators = {name: getattr(numbers, name.removeprefix(_PREFIX)) for name in own}
     builtin = {"float": np.float32} if "float" not in function.__globals__ else {}
     constants = {
         name: np.float32(value)
@@ -204,7 +205,7 @@ def _is_none(node: ast.expr) -> bool:
 
 
 def _call(operator: str, place: ast.AST, *arguments: ast.expr) -> ast.Call:
-    """A call of an operator of ``bits``, at the place of another node."""
+    """A call of an operator of ``numbers``, at the place of another node."""
     call = ast.Call(ast.Name(_PREFIX + operator, ast.Load()), list(arguments), [])
     return ast.fix_missing_locations(ast.copy_location(call, place))
 
@@ -308,7 +309,7 @@ def is_typed_in(function: Any) -> bool:
 
 
 def has_source(function: Any) -> bool:
-    """Whether the function's operators are those of ``bits``; also true of what is not for us to treat."""
+    """Whether the function's operators are those of ``numbers``; also true of what is not for us to treat."""
     return bool(getattr(getattr(compile_function(function), "py_func", None), "is_treated", True))
 
 

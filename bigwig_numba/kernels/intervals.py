@@ -36,9 +36,9 @@ in the next section is two for now; ``engine.interval_runs`` joins them.
 
 import numpy as np
 
-from .bits import vote_any
 from .jit import njit
 from .sections import item_end, item_start, item_value, section_type, word_at
+from .warps import vote_any
 
 STRIDE = 2**33  # no position of the format comes near: stretches are further apart than any gap that is allowed
 LARGEST_GAP = 2**32 - 1

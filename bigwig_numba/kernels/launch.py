@@ -20,7 +20,7 @@ One table instead of eight arrays: an array is seven arguments at each launch.
 import numpy as np
 from numba import cuda, njit, types
 
-from .bits import add, anchored, band, shr, sync_warp, vote_any
+from .bits import add, band, shr
 from .inflate.lane import OUTPUT_SLACK, inflate_lane
 from .inflate.lane_codes import DISTANCE_WORDS_PER_LANE, LENGTHS_PER_LANE, N_LANES, SYMBOLS_PER_LANE, WORDS_PER_LANE
 from .inflate.warp import inflate_warp
@@ -35,6 +35,7 @@ from .inflate.warp_layout import (
 from .sections import are_ordered, follows, item_end, item_start, section_type, usable_items
 from .statistics import Statistic
 from .statuses import GOOD, ITEMS_OUT_OF_ORDER
+from .warps import anchored, sync_warp, vote_any
 from .windows import BFLOAT16, FLOAT32, make_fill_bins, place_bins, seek_items, write_value
 
 # Rows of the table. ORDER: blocks by size, the longest first, so that the lanes of a warp end together.

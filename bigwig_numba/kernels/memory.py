@@ -21,16 +21,13 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .bits import shuffle
+from .generating import I32, I64, is_cuda
 from .jit import njit
+from .warps import shuffle
 
-_I8, _I32, _I64 = (ir.IntType(bits) for bits in (8, 32, 64))
+_I8 = ir.IntType(8)
 _GLOBAL, _SHARED = 1, 3  # CUDA's address spaces
 _LOW, _HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
-
-
-def _is_cuda(context):
-    return "CUDA" in type(context).__name__
 
 
 def _byte_pointer(context, builder, array_type, array, index):
@@ -45,7 +42,7 @@ def load_64(typing_context, array, index):
 
     def generate(context, builder, signature, arguments):
         address = _byte_pointer(context, builder, signature.args[0], arguments[0], arguments[1])
-        word = builder.load(builder.bitcast(address, _I64.as_pointer()))
+        word = builder.load(builder.bitcast(address, I64.as_pointer()))
         word.align = 1
         return word
 
@@ -58,7 +55,7 @@ def store_64(typing_context, array, index, word):
 
     def generate(context, builder, signature, arguments):
         address = _byte_pointer(context, builder, signature.args[0], arguments[0], arguments[1])
-        store = builder.store(arguments[2], builder.bitcast(address, _I64.as_pointer()))
+        store = builder.store(arguments[2], builder.bitcast(address, I64.as_pointer()))
         store.align = 1
         return context.get_dummy_value()
 
@@ -87,7 +84,7 @@ def address_of(typing_context, array, index):
 
     def generate(context, builder, signature, arguments):
         data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
-        return builder.ptrtoint(builder.gep(data, [arguments[1]]), _I64)
+        return builder.ptrtoint(builder.gep(data, [arguments[1]]), I64)
 
     return types.uint64(array, types.uint64), generate
 
@@ -98,9 +95,9 @@ def shared_address_of(typing_context, array, offset):
 
     def generate(context, builder, signature, arguments):
         data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
-        if _is_cuda(context):
+        if is_cuda(context):
             data = builder.addrspacecast(data, ir.PointerType(data.type.pointee, addrspace=_SHARED))
-        return builder.add(builder.ptrtoint(data, _I64), builder.zext(arguments[1], _I64))
+        return builder.add(builder.ptrtoint(data, I64), builder.zext(arguments[1], I64))
 
     return types.uint64(array, types.uint32), generate
 
@@ -115,8 +112,8 @@ def _scratch(builder, kind):
 
 def _word_after(context, builder, address, index):
     """Where the word stands that is ``index`` words after an address."""
-    space = _GLOBAL if _is_cuda(context) else 0
-    return builder.gep(builder.inttoptr(address, ir.PointerType(_I32, addrspace=space)), [builder.zext(index, _I64)])
+    space = _GLOBAL if is_cuda(context) else 0
+    return builder.gep(builder.inttoptr(address, ir.PointerType(I32, addrspace=space)), [builder.zext(index, I64)])
 
 
 @intrinsic
@@ -149,17 +146,17 @@ def load_two_words(typing_context, address, pair, wanted, first, second):
 
     def generate(context, builder, signature, arguments):
         address, pair, wanted, *words = arguments
-        space, two = _GLOBAL if _is_cuda(context) else 0, ir.ArrayType(_I32, 2)
-        place = builder.gep(builder.inttoptr(address, ir.PointerType(two, addrspace=space)), [builder.zext(pair, _I64)])
-        if _is_cuda(context):
-            function_type = ir.FunctionType(ir.LiteralStructType([_I32, _I32]), [_I64, _I32, _I32, _I32])
+        space, two = _GLOBAL if is_cuda(context) else 0, ir.ArrayType(I32, 2)
+        place = builder.gep(builder.inttoptr(address, ir.PointerType(two, addrspace=space)), [builder.zext(pair, I64)])
+        if is_cuda(context):
+            function_type = ir.FunctionType(ir.LiteralStructType([I32, I32]), [I64, I32, I32, I32])
             instruction = _IF.format("@p ld.global.L2::128B.v2.u32 {$0, $1}, [$2];", 3)
             load = ir.InlineAsm(function_type, instruction, "=r,=r,l,r,0,1")
-            loaded = builder.call(load, [builder.ptrtoint(place, _I64), builder.zext(wanted, _I32), *words])
+            loaded = builder.call(load, [builder.ptrtoint(place, I64), builder.zext(wanted, I32), *words])
         else:
             loaded = builder.load(builder.select(wanted, place, _scratch(builder, two)))
         both = [builder.extract_value(loaded, number) for number in range(2)]
-        if not _is_cuda(context):
+        if not is_cuda(context):
             both = [builder.select(wanted, new, old) for new, old in zip(both, words, strict=True)]
         return context.make_tuple(builder, signature.return_type, both)
 
@@ -173,19 +170,19 @@ def store_four_words(typing_context, address, group, wanted, first, second, thir
 
     def generate(context, builder, signature, arguments):
         address, group, wanted, *words = arguments
-        space, four = _GLOBAL if _is_cuda(context) else 0, ir.ArrayType(_I32, 4)
+        space, four = _GLOBAL if is_cuda(context) else 0, ir.ArrayType(I32, 4)
         place = builder.gep(
-            builder.inttoptr(address, ir.PointerType(four, addrspace=space)), [builder.zext(group, _I64)]
+            builder.inttoptr(address, ir.PointerType(four, addrspace=space)), [builder.zext(group, I64)]
         )
-        if _is_cuda(context):
-            function_type = ir.FunctionType(ir.VoidType(), [_I64, _I32, *[_I32] * 4])
+        if is_cuda(context):
+            function_type = ir.FunctionType(ir.VoidType(), [I64, I32, *[I32] * 4])
             instruction = _IF.format("@p st.global.v4.u32 [$0], {$2, $3, $4, $5};", 1)
             store = ir.InlineAsm(function_type, instruction, "l,r,r,r,r,r,~{memory}", side_effect=True)
-            builder.call(store, [builder.ptrtoint(place, _I64), builder.zext(wanted, _I32), *words])
+            builder.call(store, [builder.ptrtoint(place, I64), builder.zext(wanted, I32), *words])
         else:
             place = builder.select(wanted, place, _scratch(builder, four))
             for number, word in enumerate(words):
-                builder.store(word, builder.gep(place, [ir.Constant(_I32, 0), ir.Constant(_I32, number)]))
+                builder.store(word, builder.gep(place, [ir.Constant(I32, 0), ir.Constant(I32, number)]))
         return context.get_dummy_value()
 
     word = types.uint32
@@ -194,9 +191,9 @@ def store_four_words(typing_context, address, group, wanted, first, second, thir
 
 def _in_shared(context, builder, element, address, offset):
     """Where, ``offset`` bytes after an address in shared memory, an element stands. On a GPU 32 bits are enough."""
-    if not _is_cuda(context):
-        return builder.inttoptr(builder.add(address, builder.zext(offset, _I64)), element.as_pointer())
-    near = builder.add(builder.trunc(address, _I32), offset)
+    if not is_cuda(context):
+        return builder.inttoptr(builder.add(address, builder.zext(offset, I64)), element.as_pointer())
+    near = builder.add(builder.trunc(address, I32), offset)
     return builder.inttoptr(near, ir.PointerType(element, addrspace=_SHARED))
 
 
@@ -207,14 +204,14 @@ def _load_shared(element):
     def load(typing_context, address, offset):
         def generate(context, builder, signature, arguments):
             loaded = builder.load(_in_shared(context, builder, element, *arguments))
-            return loaded if element is _I32 else builder.zext(loaded, _I32)
+            return loaded if element is I32 else builder.zext(loaded, I32)
 
         return types.uint32(types.uint64, types.uint32), generate
 
     return load
 
 
-load_shared_word, load_shared_byte = _load_shared(_I32), _load_shared(_I8)
+load_shared_word, load_shared_byte = _load_shared(I32), _load_shared(_I8)
 
 
 @intrinsic
@@ -222,7 +219,7 @@ def store_shared_word(typing_context, address, offset, word):
     """Write the word that is ``offset`` bytes (uint32) after an address in shared memory."""
 
     def generate(context, builder, signature, arguments):
-        builder.store(arguments[2], _in_shared(context, builder, _I32, *arguments[:2]))
+        builder.store(arguments[2], _in_shared(context, builder, I32, *arguments[:2]))
         return context.get_dummy_value()
 
     return types.void(types.uint64, types.uint32, types.uint32), generate

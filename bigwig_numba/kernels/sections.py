@@ -21,20 +21,10 @@ words      (W,)      uint32   inflated blocks, each from its own ``base``, as th
 
 import numpy as np
 
-from .bits import (
-    SAME_BYTES,
-    SWAPPED_BYTES,
-    add,
-    band,
-    float_from_bits,
-    mul,
-    order_bytes,
-    shr,
-    sub,
-    swap_bytes,
-)
+from .bits import SAME_BYTES, SWAPPED_BYTES, add, band, mul, order_bytes, shr, sub, swap_bytes
 from .jit import njit
 from .memory import load_64
+from .numbers import float_from_bits
 from .statuses import GOOD, ITEMS_OUT_OF_ORDER, SECTION_TOO_SHORT, UNKNOWN_SECTION_TYPE
 
 HEADER_BYTES = 24

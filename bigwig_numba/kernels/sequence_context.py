@@ -28,9 +28,9 @@ import functools
 import numpy as np
 from numba import types
 
-from .bits import make_cast
 from .compiling import compile_function
 from .jit import njit
+from .numbers import make_cast
 from .sequence import (
     BASES_PER_PIECE,
     CLIP_FIRST,

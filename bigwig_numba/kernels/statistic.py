@@ -22,9 +22,9 @@ import numba
 import numpy as np
 
 from ..errors import ConfigError
-from .bits import make_cast
 from .compiling import compile_as, compile_function, is_typed_in
 from .jit import njit
+from .numbers import make_cast
 
 __all__ = ["Statistic", "compile_for_cpu", "device_functions"]
 

@@ -24,9 +24,10 @@ import math
 import numpy as np
 from numba import types
 
-from .bits import float_from_bits, make_cast, rounded_add, rounded_multiply, shl
+from .bits import shl
 from .compiling import compile_function
 from .jit import njit
+from .numbers import float_from_bits, make_cast, rounded_add, rounded_multiply
 from .windows import FLOAT16, FLOAT32, bfloat16_bits, float16_bits
 
 NOTHING, SCALE, CLIP, SOFT_CLIP, LOG1P, POWER, OWN = range(7)

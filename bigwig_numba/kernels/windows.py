@@ -23,20 +23,9 @@ from typing import Any
 
 import numpy as np
 
-from .bits import (
-    add,
-    band,
-    bits_from_float,
-    bor,
-    least,
-    mul,
-    rounded_add,
-    rounded_multiply,
-    shl,
-    shr,
-    sub,
-)
+from .bits import add, band, bor, least, mul, shl, shr, sub
 from .jit import njit
+from .numbers import bits_from_float, rounded_add, rounded_multiply
 from .sections import (
     FIXED_STEP,
     item_of_words,

@@ -9,17 +9,7 @@ a memory access.
 
 import numpy as np
 
-from ..bits import (
-    add,
-    band,
-    guard_bytes,
-    less_guards,
-    mul,
-    reverse_bits,
-    shl,
-    shr,
-    sub,
-)
+from ..bits import add, band, guard_bytes, less_guards, mul, reverse_bits, shl, shr, sub
 from ..jit import njit
 
 _U = np.uint32

@@ -30,7 +30,7 @@ The others are scratch memory, see ``lane_codes``.
 
 import numpy as np
 
-from ..bits import add, band, bor, funnel_right, least, mul, shl, shr, sub, vote_any
+from ..bits import add, band, bor, funnel_right, least, mul, shl, shr, sub
 from ..jit import njit
 from ..memory import address_of, load_shared_word, load_word, shared_address_of, steady, store_shared_word, store_word
 from ..statuses import (
@@ -44,6 +44,7 @@ from ..statuses import (
     STORED_LENGTH_MISMATCH,
     TOO_MANY_CODES,
 )
+from ..warps import vote_any
 from .codes import fixed_length
 from .lane_codes import DISTANCES, LITERALS, N_LANES, build_code, keep_distances
 from .lane_header import read_code_lengths

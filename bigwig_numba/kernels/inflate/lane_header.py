@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from ..bits import add, band, funnel_right, reverse_bits, shr, sub, vote_any
+from ..bits import add, band, funnel_right, reverse_bits, shr, sub
 from ..jit import njit
 from ..statuses import BAD_LENGTH_CODE, BAD_LENGTH_REPEAT, BAD_LITERAL_CODE, GOOD
+from ..warps import vote_any
 from .codes import length_code_order, low_bits
 from .lane_codes import PLAIN, build_code, look_up_literal
 from .lane_input import refill

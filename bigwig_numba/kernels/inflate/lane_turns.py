@@ -37,14 +37,13 @@ from ..bits import (
     reverse_where,
     shl,
     shr,
-    shuffle,
     sub,
-    vote_any,
     words_before,
 )
 from ..jit import njit
 from ..memory import load_shared_word, load_two_words, load_word
 from ..statuses import DISTANCE_BEFORE_START, GOOD, NO_SUCH_CODE, OUTPUT_FULL
+from ..warps import shuffle, vote_any
 from .codes import low_bits
 from .lane_codes import (
     END_OF_SUB_BLOCK,
@@ -62,7 +61,7 @@ _U = np.uint32
 _W = np.uint64
 _LOOK_EVERY = _U(256)  # bytes: is all that anyone wants out?
 _MOST_EXTRA_BITS = _U(13)  # of a distance; the symbols that no stream may have come out with 14
-_REPEAT_TWO_BYTES, _REPEAT_ONE_BYTE = _U(0x1010), _U(0)  # selectors of ``pick_bytes``
+_AS_IT_IS, _REPEAT_TWO_BYTES, _REPEAT_ONE_BYTE = _U(SAME_BYTES), _U(0x1010), _U(0)  # selectors of ``pick_bytes``
 
 
 @njit(nogil=True, forceinline=True)
@@ -76,10 +75,9 @@ def decode_sub_block(
     """
     status, stopped = GOOD, False
     nothing = shr(shuffle(lane, lane), _U(31))
-    same = add(nothing, _U(SAME_BYTES))
     # A position beyond which something is to be looked at: is all that anyone wants out? Is there room for more?
     alarm = least(capacity, add(position, _LOOK_EVERY)) if stop != NEVER else capacity
-    remaining, distance, source, selector, step = _U(0), _U(0), _U(0), same, _U(8)
+    remaining, distance, source, selector, step = _U(0), _U(0), _U(0), _AS_IT_IS, _U(8)
     begun, literals, n_bits = position, _U(0), _U(0)
     first, second, third = _U(0), _U(0), _U(0)
     # The words of the stream after ``following``: the next, or the next but one.
@@ -139,7 +137,7 @@ def decode_sub_block(
             second = load_word(output + _W(4), place)
             third = load_word(output + _W(8), place)
         overlaps = is_match and new_distance < _U(8)
-        step, selector = choose(is_match, _U(8), step), choose(is_match, same, selector)
+        step, selector = choose(is_match, _U(8), step), choose(is_match, _AS_IT_IS, selector)
         taken = choose(overlaps, _U(0), sub(step, n_literals))
         taken = least(taken, remaining)
         remaining, position = sub(remaining, taken), add(position, taken)
@@ -157,11 +155,11 @@ def decode_sub_block(
                 bit = add(bit, extra)
                 bits = next_bits(low, high, following, bit)
                 length, extra, distance = look_up_distance(bits, distance_limits, distance_words_from, distance_values)
-                bit, step, selector = add(bit, length), _U(8), same
+                bit, step, selector = add(bit, length), _U(8), _AS_IT_IS
                 too_far = distance > least(position, _U(32768))
             if distance < _U(8):  # from the next turn on, too: this one's literal may be what is to be repeated
                 step = choose(distance == _U(3), _U(3), _U(4))
-                selector = choose(distance == _U(1), _REPEAT_ONE_BYTE, same)
+                selector = choose(distance == _U(1), _REPEAT_ONE_BYTE, _AS_IT_IS)
                 selector = choose(distance == _U(2), _REPEAT_TWO_BYTES, selector)
             if too_far:
                 remaining, decoding, status = _U(0), False, DISTANCE_BEFORE_START

@@ -42,20 +42,7 @@ With one lane the same source is a plain decoder, which is how it is tested on a
 
 import numpy as np
 
-from ..bits import (
-    add,
-    band,
-    bor,
-    least,
-    mul,
-    shl,
-    shr,
-    shuffle,
-    sub,
-    swap_bytes,
-    sync_warp,
-    vote_any,
-)
+from ..bits import add, band, bor, least, mul, shl, shr, sub, swap_bytes
 from ..jit import njit
 from ..sections import HEADER_BYTES
 from ..statuses import (
@@ -68,6 +55,7 @@ from ..statuses import (
     RESERVED_SUB_BLOCK_TYPE,
     STORED_LENGTH_MISMATCH,
 )
+from ..warps import shuffle, sync_warp, vote_any
 from .warp_header import make_tables
 from .warp_input import peek, stage
 from .warp_layout import (

@@ -2,23 +2,10 @@
 
 import numpy as np
 
-from ..bits import (
-    add,
-    ballot,
-    band,
-    bor,
-    count_ones,
-    leading_zeros,
-    match_any,
-    shl,
-    shr,
-    shuffle,
-    sub,
-    sync_warp,
-    vote_any,
-)
+from ..bits import add, band, bor, count_ones, leading_zeros, shl, shr, sub
 from ..jit import njit
 from ..statuses import BAD_LENGTH_REPEAT, GOOD
+from ..warps import ballot, match_any, shuffle, sync_warp, vote_any
 from .codes import look_up, low_bits, match_distance, match_length
 from .warp_input import peek
 from .warp_layout import (

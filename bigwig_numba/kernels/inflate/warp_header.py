@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from ..bits import add, band, mul, shr, sync_warp
+from ..bits import add, band, mul, shr
 from ..jit import njit
 from ..statuses import BAD_DISTANCE_CODE, BAD_LENGTH_CODE, BAD_LITERAL_CODE, GOOD, TOO_MANY_CODES
+from ..warps import sync_warp
 from .codes import fixed_length, is_code, length_code_order
 from .warp_codes import CODE_LENGTHS, DISTANCES, LITERALS, build_code, fill_table, read_code_lengths
 from .warp_input import peek

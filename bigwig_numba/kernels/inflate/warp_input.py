@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from ..bits import add, band, funnel_right, least, shr, sync_warp
+from ..bits import add, band, funnel_right, least, shr
 from ..jit import njit
+from ..warps import sync_warp
 
 _U = np.uint32
 _W = np.uint64

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from ..bits import add, ballot, band, bor, funnel_right, shl, shr, shuffle, sub, sync_warp, vote_any
+from ..bits import add, band, bor, funnel_right, shl, shr, sub
 from ..jit import njit
+from ..warps import ballot, shuffle, sync_warp, vote_any
 from .warp_layout import FIRST_ROOM, POINTER, ROOM_SLACK, ROOM_STEP
 
 _U = np.uint32

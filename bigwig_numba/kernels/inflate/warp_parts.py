@@ -2,20 +2,9 @@
 
 import numpy as np
 
-from ..bits import (
-    add,
-    ballot,
-    band,
-    leading_zeros,
-    least,
-    reverse_bits,
-    shl,
-    shr,
-    shuffle,
-    sub,
-    vote_any,
-)
+from ..bits import add, band, leading_zeros, least, reverse_bits, shl, shr, sub
 from ..jit import njit
+from ..warps import ballot, shuffle, vote_any
 from .warp_layout import CLOSER, IS_MATCH, NONE, POINTER, VALUE, VALUE_SHIFT
 from .warp_symbols import read_symbol
 

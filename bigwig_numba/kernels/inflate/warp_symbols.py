@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from ..bits import add, band, bor, count_ones, funnel_right, mul, reverse_bits, shl, shr, sub, vote_any
+from ..bits import add, band, bor, count_ones, funnel_right, mul, reverse_bits, shl, shr, sub
 from ..jit import njit
+from ..warps import vote_any
 from .codes import low_bits
 from .warp_layout import (
     CLOSER,
