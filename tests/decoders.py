@@ -281,10 +281,10 @@ class WarpDecoder(WordDecoder):
     def run(self, *arguments: Any) -> None:
         sizes: list[tuple[int, type[np.generic]]] = [
             (warp_layout.LITERAL_ENTRIES, np.uint16),
-            (warp_layout.DISTANCE_ENTRIES, np.uint32),
+            (warp_layout.DISTANCE_ENTRIES, np.uint16),
             (warp_layout.MADE_PER_WARP, np.uint16),
             (warp_layout.STAGED_WORDS, np.uint32),
-            (warp_layout.ENTRIES_PER_WARP, np.uint32),
+            (warp_layout.ENTRIES_PER_WARP, np.uint16),
             (warp_layout.WORDS_PER_WARP, np.uint32),
         ]
         guarded = [poisoned(size + GUARD, dtype) for size, dtype in sizes]

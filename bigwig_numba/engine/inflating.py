@@ -8,6 +8,7 @@ import cupy
 
 from ..kernels import launch, launch_swapped
 from ..kernels.inflate.lane_codes import N_LANES
+from ..kernels.inflate.warp_layout import N_WARPS
 from ..kernels.swapping import InflateKernel
 from .launcher import KernelLauncher
 
@@ -73,8 +74,9 @@ class GpuInflater:
         self.launcher.launch(kernel, n_groups, own.threads, data, table, words, results, 0, n_blocks)
 
     def _by_warp(self, data: Any, table: Any, words: Any, results: Any, n_blocks: int) -> None:
+        n_groups = -(-n_blocks // N_WARPS)
         self.launcher.launch(
-            launch.inflate_blocks_by_warp, n_blocks, launch.LANES, data, table, words, results, n_blocks,
+            launch.inflate_blocks_by_warp, n_groups, N_WARPS * launch.LANES, data, table, words, results, n_blocks,
             name="inflate_blocks_by_warp",
         )  # fmt: skip
 

@@ -24,18 +24,19 @@ array            shape      dtype    what
 ===============  =========  =======  ==========================================================================
 data             (N / 4,)   uint32   compressed bytes, each stream from a word of its own
 output           (W,)       uint32   a slot per stream, from a word of its own, of its capacity and 4 bytes more
-literal_table    (1024,)    uint16   by the next 10 bits, what is in an entry, or where it is, or LONG
-distance_table   (256,)     uint32   entry by the next 8 bits; NONE where the code is longer, or none
-made             (4822,)    uint16   of each lane, the bytes of its part or pointers; then the bytes of the stretch;
-                                     before, the code lengths of the sub-block
+literal_table    (1024,)    uint16   entry by the next 10 bits; LONG where the code is longer, or none
+distance_table   (256,)     uint16   entry by the next 8 bits; NONE where the code is longer, or none
+made             (4766,)    uint16   of each lane, the bytes of its part or pointers; then the bytes of the stretch;
+                                     before, the code lengths of the sub-block, and scratch
 staged           (304,)     uint32   the words of input of the stretch
-entries          (320,)     uint32   entries in the order of their codes: literal/length [0, 288), distance [288, 320)
-words            (64,)      uint32   per code length what to add for an index: literal/length, distance; two of scratch
+entries          (320,)     uint16   entries in the order of their codes: literal/length [0, 288), distance [288, 320)
+words            (32,)      uint32   per code length what to add for an index: literal/length, then distance
 ===============  =========  =======  ==========================================================================
 
-All but the first two are in shared memory, one of each per warp: 15 KB, so that 14 warps are on a multiprocessor at a
-time. What is in an entry stands in ``warp_layout``. The files of the decoder: ``warp_header`` and ``warp_codes`` (what
-the codes are), ``warp_symbols`` (the next symbol), ``warp_parts`` (a lane's part), ``warp_output`` (bytes).
+All but the first two are in shared memory, one of each per warp: 14 KB, so that 16 warps are on a multiprocessor at a
+time, four for each of its schedulers. What is in an entry stands in ``warp_layout``. The files of the decoder:
+``warp_header`` and ``warp_codes`` (what the codes are), ``warp_symbols`` (the next symbol), ``warp_parts`` (a lane's
+part), ``warp_output`` (bytes).
 
 With one lane the same source is a plain decoder, which is how it is tested on a machine without a GPU.
 """

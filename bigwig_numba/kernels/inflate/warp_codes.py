@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..bits import add, band, bor, count_ones, leading_zeros, shl, shr, sub
+from ..bits import add, band, bor, choose, count_ones, leading_zeros, shl, shr, sub
 from ..jit import njit
 from ..statuses import BAD_LENGTH_REPEAT, GOOD
 from ..warps import ballot, match_any, shuffle, sync_warp, vote_any
@@ -10,19 +10,13 @@ from .codes import look_up, low_bits, match_distance, match_length
 from .warp_input import peek
 from .warp_layout import (
     CLOSER,
+    CODE_SHIFT,
     CURSORS,
-    DISTANCE_CODE_SHIFT,
-    DISTANCE_SHIFT,
-    EXTRA_SHIFT,
     FIRST_CODES,
+    HIGHEST_SHIFT,
     IS_MATCH,
-    LENGTH_CODE_SHIFT,
     LONG,
     NONE,
-    REPEATS,
-    REPEATS_CODE_SHIFT,
-    REPEATS_EXTRA_SHIFT,
-    REPEATS_SHIFT,
     SYMBOL_SHIFT,
     TAKEN,
     VALUE_SHIFT,
@@ -35,11 +29,11 @@ LITERALS, DISTANCES, CODE_LENGTHS = _U(0), _U(1), _U(2)
 
 
 @njit(nogil=True)
-def _count_lengths(lengths, first, n_symbols, words, lane, n_lanes):
-    """How many codes there are of each length, to ``words[CURSORS + length]``."""
+def _count_lengths(lengths, first, n_symbols, lane, n_lanes):
+    """How many codes there are of each length, to ``lengths[CURSORS + length]``."""
     length = lane
     while length < _U(16):
-        words[add(CURSORS, length)] = _U(0)
+        lengths[add(CURSORS, length)] = _U(0)
         length = add(length, n_lanes)
     sync_warp()
     start = _U(0)
@@ -50,27 +44,27 @@ def _count_lengths(lengths, first, n_symbols, words, lane, n_lanes):
         same = match_any(length)
         if band(same, sub(shl(_U(1), lane), _U(1))) == _U(0):  # the first lane of those with this length
             place = add(CURSORS, length)
-            words[place] = add(words[place], count_ones(same))
+            lengths[place] = add(_U(lengths[place]), count_ones(same))
         sync_warp()
         start = add(start, n_lanes)
 
 
 @njit(nogil=True, forceinline=True)
-def _next_limit(words, length, space, offset, lane):
+def _next_limit(lengths, length, space, offset, lane):
     """0x8000 - the limit of a code length; lane 0 turns its count into a cursor. Also the space and symbols so far."""
-    count = words[add(CURSORS, length)]
+    count = _U(lengths[add(CURSORS, length)])
     sync_warp()
     if lane == _U(0):
-        words[add(CURSORS, length)] = offset
-        words[add(FIRST_CODES, length)] = sub(shr(space, sub(_U(15), length)), offset)
+        lengths[add(CURSORS, length)] = offset
+        lengths[add(FIRST_CODES, length)] = sub(shr(space, sub(_U(15), length)), offset)
     space, offset = add(space, shl(count, sub(_U(15), length))), add(offset, count)
     return band(sub(_U(0x8000), space), _U(0xFFFF)), space, offset
 
 
 @njit(nogil=True, forceinline=True)
-def _next_two_limits(words, length, space, offset, lane):
-    lower, space, offset = _next_limit(words, length, space, offset, lane)
-    upper, space, offset = _next_limit(words, add(length, _U(1)), space, offset, lane)
+def _next_two_limits(lengths, length, space, offset, lane):
+    lower, space, offset = _next_limit(lengths, length, space, offset, lane)
+    upper, space, offset = _next_limit(lengths, add(length, _U(1)), space, offset, lane)
     return bor(lower, shl(upper, _U(16))), space, offset
 
 
@@ -79,18 +73,17 @@ def _entry(kind, symbol, length):
     """Entry of a symbol with a code of this length, see ``warp_layout``; NONE for a symbol that must not occur."""
     if kind == DISTANCES:
         base, extra = match_distance(symbol, _U(0))
-        code = bor(shl(length, DISTANCE_CODE_SHIFT), add(length, extra))
-        entry = bor(shl(sub(base, _U(1)), DISTANCE_SHIFT), code)
+        code = bor(shl(length, CODE_SHIFT), add(length, extra))
+        entry = bor(shl(shr(sub(base, _U(1)), extra), HIGHEST_SHIFT), code)
     elif kind == CODE_LENGTHS:
-        repeats, extra = _U(1), _U(0)
+        extra = _U(0)
         if symbol == _U(16):
-            repeats, extra = _U(3), _U(2)
+            extra = _U(2)
         elif symbol == _U(17):
-            repeats, extra = _U(3), _U(3)
+            extra = _U(3)
         elif symbol == _U(18):
-            repeats, extra = _U(11), _U(7)
-        code = bor(shl(length, REPEATS_CODE_SHIFT), shl(extra, REPEATS_EXTRA_SHIFT))
-        entry = bor(bor(code, shl(symbol, SYMBOL_SHIFT)), bor(shl(repeats, REPEATS_SHIFT), add(length, extra)))
+            extra = _U(7)
+        entry = bor(shl(symbol, SYMBOL_SHIFT), bor(shl(length, CODE_SHIFT), add(length, extra)))
     elif symbol < _U(256):
         entry = bor(shl(symbol, VALUE_SHIFT), length)
     elif symbol == _U(256):
@@ -101,7 +94,7 @@ def _entry(kind, symbol, length):
         base, extra = match_length(sub(symbol, _U(257)), _U(0))
         entry = bor(bor(shl(base, VALUE_SHIFT), IS_MATCH), add(length, extra))
         if extra != _U(0):
-            entry = bor(bor(entry, CLOSER), bor(shl(extra, EXTRA_SHIFT), shl(length, LENGTH_CODE_SHIFT)))
+            entry = bor(entry, CLOSER)
     return entry
 
 
@@ -111,20 +104,20 @@ def build_code(kind, lengths, first, n_symbols, entries, entry_row, words, row, 
 
     Returns the seven registers of limits, the number of symbols with a code, and the code space taken (of 2**15).
     """
-    _count_lengths(lengths, first, n_symbols, words, lane, n_lanes)
+    _count_lengths(lengths, first, n_symbols, lane, n_lanes)
     space, offset = _U(0), _U(0)
-    limits_1, space, offset = _next_two_limits(words, _U(1), space, offset, lane)
-    limits_3, space, offset = _next_two_limits(words, _U(3), space, offset, lane)
-    limits_5, space, offset = _next_two_limits(words, _U(5), space, offset, lane)
-    limits_7, space, offset = _next_two_limits(words, _U(7), space, offset, lane)
-    limits_9, space, offset = _next_two_limits(words, _U(9), space, offset, lane)
-    limits_11, space, offset = _next_two_limits(words, _U(11), space, offset, lane)
-    limits_13, space, offset = _next_two_limits(words, _U(13), space, offset, lane)
-    _, space, offset = _next_limit(words, _U(15), space, offset, lane)
+    limits_1, space, offset = _next_two_limits(lengths, _U(1), space, offset, lane)
+    limits_3, space, offset = _next_two_limits(lengths, _U(3), space, offset, lane)
+    limits_5, space, offset = _next_two_limits(lengths, _U(5), space, offset, lane)
+    limits_7, space, offset = _next_two_limits(lengths, _U(7), space, offset, lane)
+    limits_9, space, offset = _next_two_limits(lengths, _U(9), space, offset, lane)
+    limits_11, space, offset = _next_two_limits(lengths, _U(11), space, offset, lane)
+    limits_13, space, offset = _next_two_limits(lengths, _U(13), space, offset, lane)
+    _, space, offset = _next_limit(lengths, _U(15), space, offset, lane)
     sync_warp()
     length = lane
     while length < _U(16):
-        words[add(row, length)] = band(sub(_U(0), words[add(FIRST_CODES, length)]), _U(0xFFFF))
+        words[add(row, length)] = band(sub(_U(0), _U(lengths[add(FIRST_CODES, length)])), _U(0xFFFF))
         length = add(length, n_lanes)
     sync_warp()  # there may be no symbols, and those who read this do not wait
     start = _U(0)
@@ -134,12 +127,12 @@ def build_code(kind, lengths, first, n_symbols, entries, entry_row, words, row, 
             length = _U(lengths[add(first, symbol)])
         same = match_any(length)
         rank = count_ones(band(same, sub(shl(_U(1), lane), _U(1))))
-        place = words[add(CURSORS, length)]
+        place = _U(lengths[add(CURSORS, length)])
         if length != _U(0):
             entries[add(entry_row, add(place, rank))] = _entry(kind, symbol, length)
         sync_warp()
         if length != _U(0) and rank == _U(0):
-            words[add(CURSORS, length)] = add(place, count_ones(same))
+            lengths[add(CURSORS, length)] = add(place, count_ones(same))
         sync_warp()
         start = add(start, n_lanes)
     return (limits_1, limits_3, limits_5, limits_7, limits_9, limits_11, limits_13), offset, space
@@ -155,9 +148,7 @@ def fill_table(kind, table, table_bits, limits, n_codes, entries, entry_row, wor
         if kind == LITERALS:
             entry = LONG
         if length <= table_bits and index < n_codes:
-            entry = entries[add(entry_row, index)]
-            if kind == LITERALS and band(entry, CLOSER) != _U(0):
-                entry = bor(CLOSER, index)
+            entry = _U(entries[add(entry_row, index)])
         table[bits] = entry
         bits = add(bits, n_lanes)
     sync_warp()
@@ -190,11 +181,10 @@ def read_code_lengths(staged, bit, n_symbols, table, lengths, lane, n_lanes):
     status, done, before = GOOD, _U(0), _U(16)  # ``before``: the last code length; 16: there is none yet
     while done < n_symbols:
         bits = peek(staged, add(bit, lane))
-        entry = table[band(bits, _U(127))]
-        extra = band(shr(entry, REPEATS_EXTRA_SHIFT), _U(7))
-        repeats = band(shr(entry, REPEATS_SHIFT), REPEATS)
-        repeats = add(repeats, low_bits(shr(bits, band(shr(entry, REPEATS_CODE_SHIFT), _U(15))), extra))
-        symbol, taken = shr(entry, SYMBOL_SHIFT), band(entry, TAKEN)
+        entry = _U(table[band(bits, _U(127))])
+        symbol, length, taken = shr(entry, SYMBOL_SHIFT), band(shr(entry, CODE_SHIFT), _U(31)), band(entry, TAKEN)
+        repeats = choose(symbol < _U(16), _U(1), choose(symbol == _U(18), _U(11), _U(3)))
+        repeats = add(repeats, low_bits(shr(bits, length), sub(taken, length)))
         following, made, reached = add(lane, taken), repeats, shl(_U(1), lane)
         step = _U(1)
         while step < n_lanes:  # 32 symbols of a bit each are the most

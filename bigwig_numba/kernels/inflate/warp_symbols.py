@@ -2,27 +2,24 @@
 
 import numpy as np
 
-from ..bits import add, band, bor, count_ones, funnel_right, mul, reverse_bits, shl, shr, sub
+from ..bits import add, band, bor, count_ones, funnel_right, leading_zeros, mul, reverse_bits, shl, shr, sub
 from ..jit import njit
 from ..warps import vote_any
 from .codes import low_bits
 from .warp_layout import (
     CLOSER,
-    DISTANCE_CODE_SHIFT,
+    CODE_SHIFT,
     DISTANCE_ENTRIES,
     DISTANCE_ROW,
-    DISTANCE_SHIFT,
     DISTANCE_WORDS,
-    EXTRA,
-    EXTRA_SHIFT,
+    HIGHEST_SHIFT,
     IS_MATCH,
-    LENGTH_CODE_SHIFT,
     LITERAL_ENTRIES,
     LITERAL_WORDS,
     LONG,
     NONE,
-    NUMBER,
     TAKEN,
+    VALUE,
     VALUE_SHIFT,
 )
 
@@ -43,21 +40,20 @@ def _long_entry(bits, limits, n_codes, entries, entry_row, words, row):
     index = band(add(shr(code, sub(_U(6), more)), words[add(add(row, _U(9)), more)]), _U(0xFFFF))
     entry = NONE
     if index < n_codes:
-        entry = entries[add(entry_row, index)]
+        entry = _U(entries[add(entry_row, index)])
     return entry
 
 
 @njit(nogil=True, forceinline=True)
-def _look_closer(short, bits, literal_code, entries, words):
-    """The whole entry of a literal or length, its extra bits read, of which the table holds only CLOSER or LONG."""
-    entry = NONE
-    if short == LONG:
+def _look_closer(entry, bits, literal_code, entries, words):
+    """What a table's entry with CLOSER stands for: that of a long code, a length with its extra bits, or itself."""
+    if entry == LONG:
         entry = _long_entry(bits, literal_code[0], literal_code[1], entries, _U(0), words, LITERAL_WORDS)
-    else:
-        entry = entries[band(short, NUMBER)]
-    if band(entry, IS_MATCH) != _U(0):
-        more = low_bits(shr(bits, shr(entry, LENGTH_CODE_SHIFT)), band(shr(entry, EXTRA_SHIFT), EXTRA))
-        entry = sub(band(add(entry, shl(more, VALUE_SHIFT)), _U(0xFFFF)), band(entry, CLOSER))
+    if band(entry, bor(IS_MATCH, CLOSER)) == bor(IS_MATCH, CLOSER):
+        # Lengths from 11 on: 8, 10, 12, 14, 16, 20 ... less 3 have 1, 1, 1, 1, 2, 2 ... extra bits.
+        n_extra = sub(_U(29), leading_zeros(sub(band(shr(entry, VALUE_SHIFT), VALUE), _U(3))))
+        more = low_bits(shr(bits, sub(band(entry, TAKEN), n_extra)), n_extra)
+        entry = sub(add(entry, shl(more, VALUE_SHIFT)), CLOSER)
     return entry
 
 
@@ -86,7 +82,7 @@ def read_symbol(staged, bit, limit, literal_table, distance_table, literal_code,
     if shr(after, _U(5)) != word:
         lower, upper = second, third
     bits = funnel_right(upper, lower, after)
-    far = distance_table[band(bits, _U(DISTANCE_ENTRIES - 1))]
+    far = _U(distance_table[band(bits, _U(DISTANCE_ENTRIES - 1))])
     is_match = band(entry, IS_MATCH) != _U(0)
     is_long = is_match and far == NONE
     if vote_any(is_long and bit < limit):  # noqa: SIM102
@@ -95,9 +91,9 @@ def read_symbol(staged, bit, limit, literal_table, distance_table, literal_code,
             if far == NONE:
                 entry = NONE
     taken = band(far, TAKEN)
-    # Shifted by what stands from the field on, of which only the lowest 5 bits count: the length of the code.
-    extra_bits = funnel_right(_U(0), low_bits(bits, taken), shr(far, DISTANCE_CODE_SHIFT))
-    back = add(shr(far, DISTANCE_SHIFT), extra_bits)
+    # Code, extra bits, highest bits; shifted by what stands from the field on, of which only the lowest 5 bits count.
+    whole = bor(low_bits(bits, taken), shl(shr(far, HIGHEST_SHIFT), taken))
+    back = funnel_right(_U(0), whole, shr(far, CODE_SHIFT))
     if is_match:
         after = add(after, taken)
     return entry, back, after
