@@ -6,6 +6,7 @@ A recipe is cheap; `write` makes the file.
 
 from __future__ import annotations
 
+import functools
 import struct
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -48,7 +49,7 @@ class Recipe:
     readers: tuple[str, ...] = ("pyBigWig", "pybigtools")
     """Which outside readers can read such a file."""
 
-    @property
+    @functools.cached_property
     def track(self) -> PaintedTrack:
         return PaintedTrack(self.chrom_sizes, self.sections)
 

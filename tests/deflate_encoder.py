@@ -7,6 +7,7 @@ A stream is a list of sub-blocks, each a list of tokens: a literal byte, or a :c
 
 from __future__ import annotations
 
+import functools
 import heapq
 import itertools
 import zlib
@@ -87,6 +88,11 @@ class Reserved:
 SubBlock = Stored | Fixed | Dynamic | Reserved
 
 
+@functools.cache
+def reversed_code(code: int, bits: int) -> int:
+    return int(format(code, f"0{bits}b")[::-1], 2)
+
+
 class BitWriter:
     """Packs fields into bytes, the first bit into the lowest place."""
 
@@ -105,7 +111,7 @@ class BitWriter:
 
     def write_code(self, code: int, bits: int) -> None:
         """A Huffman code goes in from its highest bit."""
-        self.write(int(format(code, f"0{bits}b")[::-1], 2), bits)
+        self.write(reversed_code(code, bits), bits)
 
     def align(self) -> None:
         if self.pending_bits:

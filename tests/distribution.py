@@ -13,15 +13,16 @@ from typing import Any
 from xdist.scheduler import LoadScopeScheduling
 
 COMPILE_STATISTICS = {
-    *("test_checking", "test_end_to_end", "test_engines", "test_matrix", "test_own_statistics", "test_statistics"),
+    *("report", "test_checking", "test_dataset", "test_end_to_end", "test_engines", "test_matrix"),
+    *("test_own_statistics", "test_plot", "test_ptx_own", "test_statistics", "test_swapping"),
 }
-"""Files with tests of every statistic, or of several."""
+"""Files with tests of every statistic, or of several; `report` is of `bigwig_numba/checking`."""
 
 FIRST = (
     # The first two compile nothing that both need. What the second compiles and Numba keeps, the third finds.
     *("test_ptx", "statistics", "test_inflate"),
-    *("test_docs_code", "test_swapping", "test_real_files", "test_interval_frames", "test_ptx_own", "test_packaging"),
-    *("test_windows", "test_remote", "test_plot", "test_transforms", "test_plain_warp", "test_cli"),
+    *("test_docs_code", "test_real_files", "test_interval_frames", "test_packaging", "test_windows"),
+    *("test_remote", "test_transforms", "test_plain_warp", "test_cli"),
 )
 """What takes longest: files, by their stems, and those that compile statistics."""
 

@@ -30,6 +30,12 @@ def pytest_configure() -> None:
     gc.set_threshold(5_000, 20, 50)
 
 
+def pytest_collection_finish() -> None:
+    """Nor among the modules and tests that are there to the end; what tests make is looked at as ever."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.hookimpl(optionalhook=True)  # without pytest-xdist nobody asks
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """With ``-n`` and no other wish, files are given to processes as a whole."""

@@ -61,6 +61,8 @@ PER_BASE = Statistic("per_base", nothing, add, per_base)
 RANGE = Statistic("range", no_range, widen, width)
 ROOTS = Statistic("roots", nothing, add_root, per_base)
 OWN = {statistic.name: statistic for statistic in (SHARE_ABOVE, PER_BASE, RANGE, ROOTS)}
+SEVERAL: list[str | Statistic] = ["max", SHARE_ABOVE, "mean", "max"]
+"""Built-in ones and one's own, one of them twice; each other list is a compilation of seconds."""
 
 
 def expected_bins(
@@ -68,14 +70,13 @@ def expected_bins(
 ) -> npt.NDArray[np.float64]:
     """(B,) float64 of (L,) painted bases, NaN where none is covered: what NumPy makes of each bin."""
     bins = painted[: len(painted) // window_size * window_size].reshape(-1, window_size).astype(np.float64)
-    return np.array([_expected(name, bases[~np.isnan(bases)], window_size, default) for bases in bins])
-
-
-def _expected(name: str, covered: npt.NDArray[np.float64], window_size: int, default: float) -> float:
+    n_covered = (~np.isnan(bins)).sum(axis=1)
     if name == "per_base":
-        return float(covered.sum() / window_size)
+        return np.asarray(np.nansum(bins, axis=1) / window_size)
     if name == "roots":
-        return float(np.sqrt(np.abs(covered)).sum() / window_size)
-    if covered.size == 0:
-        return default
-    return float((covered > THRESHOLD).mean() if name == "share_above" else np.ptp(covered))
+        return np.asarray(np.nansum(np.sqrt(np.abs(bins)), axis=1) / window_size)
+    if name == "share_above":
+        answers = (bins > THRESHOLD).sum(axis=1) / np.maximum(n_covered, 1)
+    else:
+        answers = np.fmax.reduce(bins, axis=1) - np.fmin.reduce(bins, axis=1)
+    return np.where(n_covered > 0, answers, default)

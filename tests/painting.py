@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -32,10 +32,15 @@ class PaintedTrack:
     chrom_sizes: Mapping[str, int]
     sections: Sequence[Section]
     scale: float = 1.0
+    painted: dict[tuple[str, int, int], Floats] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Windows that were asked for: tests reduce the same ones in many ways."""
 
     def values(self, chrom: str, start: int, end: int) -> Floats:
         """(end - start,) float32 as in the file, NaN where nothing is; the window may hang over the ends."""
-        return paint((section for section in self.sections if section.chrom == chrom), start, end)
+        window = (chrom, int(start), int(end))
+        if window not in self.painted:
+            self.painted[window] = paint((each for each in self.sections if each.chrom == chrom), start, end)
+        return self.painted[window].copy()
 
     def intervals(self, chrom: str, start: int, end: int) -> list[tuple[int, int, float]]:
         """The items that overlap [start, end), whole, in the file's order."""
@@ -74,7 +79,8 @@ def reduce_bins(
     if statistic == "coverage":
         return np.asarray(covered.sum(axis=1) / window_size)
     if statistic == "last":
-        return np.asarray([bin[~np.isnan(bin)][-1] if (~np.isnan(bin)).any() else default_value for bin in bases])
+        last = bases[np.arange(n_bins), window_size - 1 - covered[:, ::-1].argmax(axis=1)]
+        return np.where(covered.any(axis=1), last, default_value)
     if not math.isnan(default_value):
         bases = np.where(covered, bases, default_value)
     with np.errstate(invalid="ignore"):  # infinities of both signs

@@ -63,15 +63,8 @@ def painted(rows: Sequence[Row], *, margin: int = 0) -> Canvas:
 
 def runs(mask: npt.NDArray[np.bool_], *, start: int) -> list[tuple[int, int]]:
     """Runs of True as positions, when the first base has position ``start``."""
-    found: list[tuple[int, int]] = []
-    for position, covered in enumerate(mask.tolist(), start=start):
-        if not covered:
-            continue
-        if found and found[-1][1] == position:
-            found[-1] = (found[-1][0], position + 1)
-        else:
-            found.append((position, position + 1))
-    return found
+    edges = np.flatnonzero(np.diff(mask, prepend=False, append=False)) + start
+    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
 
 
 @contextmanager

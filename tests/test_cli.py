@@ -31,6 +31,12 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> ExampleData:
     return example_data(tmp_path_factory.mktemp("example"), chromosome_length=60_000)
 
 
+@pytest.fixture
+def no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing takes longer than the batches; with it the demo runs in the other tests."""
+    monkeypatch.setattr("bigwig_numba.demo.can_plot", lambda: False)
+
+
 def run_small(run: Run, data: ExampleData, *arguments: object) -> dict[str, Any]:
     status, out, _ = run("demo", "--bigwigs", *data.bigwig_paths, "--device", "cpu", "--json", *SMALL, *arguments)
     assert status == 0
@@ -72,11 +78,13 @@ def test_checksum_is_the_same_on_the_gpu(run: Run, data: ExampleData) -> None:
     assert result["checksum"] == run_small(run, data)["checksum"]
 
 
+@pytest.mark.usefixtures("no_picture")
 def test_checksum_depends_on_the_windows(run: Run, data: ExampleData) -> None:
     checksums = {run_small(run, data, *more)["checksum"] for more in ([], ["--batches", 2], ["--sequence-length", 512])}
     assert len(checksums) == 3
 
 
+@pytest.mark.usefixtures("no_picture")
 def test_window_size_makes_bins(run: Run, data: ExampleData) -> None:
     assert run_small(run, data, "--window-size", 100)["shape"] == [4, 20, 8]
 
@@ -91,6 +99,7 @@ def test_report_says_device_speed_shape_and_checksum(run: Run, data: ExampleData
     assert err == "", "progress bars are for terminals only"
 
 
+@pytest.mark.usefixtures("no_picture")
 def test_on_a_terminal_progress_is_shown(run: Run, data: ExampleData, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     status, out, err = run("demo", "--bigwigs", *data.bigwig_paths, "--device", "cpu", *SMALL)
@@ -99,6 +108,7 @@ def test_on_a_terminal_progress_is_shown(run: Run, data: ExampleData, monkeypatc
     assert "Streaming" not in out
 
 
+@pytest.mark.usefixtures("no_picture")
 def test_without_files_the_example_data_is_used(run: Run, data: ExampleData, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bigwig_numba.demo.example_data", lambda progress: data)
     status, out, _ = run("demo", "--device", "cpu", "--json", *SMALL)

@@ -19,13 +19,14 @@ import pytest
 from bigwig_numba.engine.cpu import ALIGNMENT, CpuEngine, aligned_empty
 from bigwig_numba.engine.reduction import Reduction
 from bigwig_numba.errors import BlockDecodeError, ConfigError, DeviceError
-from bigwig_numba.kernels.statistics import Statistic, get_statistic
+from bigwig_numba.kernels.statistics import get_statistic, get_statistics
 from bigwig_numba.kernels.statuses import BlockStatus
 from bigwig_numba.plan import ReadPlan, plan_windows
 from tests.bigwig_writer import fixed_step, write_bigwig
 from tests.conftest import CorpusFile
 from tests.corpus import CORPUS, DAMAGED, Window
 from tests.engines import Engine, Tracks, assert_same_bits, make_engine, to_host
+from tests.own_statistics import RANGE, SEVERAL
 from tests.painting import STATISTICS
 
 NAN = float("nan")
@@ -108,25 +109,13 @@ def test_every_dtype_gives_the_same_bits(
     assert_same_bits(ours, theirs)
 
 
-def bases_of_items(state, value, n_bases):  # type: ignore[no-untyped-def]
-    return state + n_bases
-
-
-def nothing():  # type: ignore[no-untyped-def]
-    return 0
-
-
-def same(state, window_size, default):  # type: ignore[no-untyped-def]
-    return state
-
-
 def test_a_statistic_of_ones_own_runs(engine: Engine, several: tuple[Tracks, Sequence[Window]]) -> None:
     tracks, windows = several
-    plan, coverage = tracks.plan(windows, 100), tracks.reduction("coverage")
-    own = replace(coverage, statistic=Statistic("bases", nothing, bases_of_items, same))
-    ours, covered = (to_host(engine.run(plan, tracks.sources, reduction)) for reduction in (own, coverage))
-    np.testing.assert_allclose(ours, covered * 100, rtol=1e-6)
-    assert ours.any()
+    plan, highest = tracks.plan(windows, 100), tracks.reduction("max", NAN)
+    reductions = (replace(highest, statistic=RANGE), highest, tracks.reduction("min", NAN))
+    ours, highest_values, lowest_values = (to_host(engine.run(plan, tracks.sources, each)) for each in reductions)
+    np.testing.assert_array_equal(ours, highest_values - lowest_values, strict=True)
+    assert (ours > 0).any()
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -134,8 +123,7 @@ def test_several_statistics_are_a_last_axis(
     dtype: str, engine: Engine, several: tuple[Tracks, Sequence[Window]]
 ) -> None:
     tracks, windows = several
-    own = Statistic("bases", nothing, bases_of_items, same)
-    statistics = (get_statistic("mean"), own)
+    statistics = get_statistics(SEVERAL)
     plan = tracks.plan(windows, 11)
     ours = to_host(engine.run(plan, tracks.sources, replace(tracks.reduction(dtype=dtype), statistic=statistics)))
     for i, statistic in enumerate(statistics):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 import zlib
 from dataclasses import replace
+from functools import cache
 from itertools import cycle
 
 import numpy as np
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 from bigwig_numba.kernels.inflate import deflate, reference
 from bigwig_numba.kernels.statuses import BlockStatus
 from tests import deflate_encoder as encoder
-from tests.bigwig_writer import section_payload
+from tests.bigwig_writer import Section, section_payload
 from tests.decoders import (
     DECODERS,
     ITEM_BYTES,
@@ -346,18 +347,25 @@ def test_most_of_a_long_section_is_left_out_when_its_head_is_enough(
     assert len(payload) / 11 < len(inflated.output) < len(payload) / 5
 
 
+@cache
+def section_with_values_like_headers(kind: int, order: str, n_stored: int) -> tuple[Section, bytes, bytes]:
+    """A section, its bytes, and a stream of them: the first stored, the others in fixed codes."""
+    section = section_of(kind, 5_000, seed=0)
+    # Values that look like the byte of another type, and like far positions.
+    section = replace(section, values=np.full(5_000, 0x3F010101, np.uint32).view(np.float32))
+    payload = section_payload(section, 0, order)
+    blocks = [encoder.Stored(payload[:n_stored]), encoder.Fixed([*payload[n_stored:]])]
+    return section, payload, encoder.zlib_stream(blocks)
+
+
 @section_kinds
 @byte_orders
 @pytest.mark.parametrize("n_stored", [30, 500, 4_097, 9_000])
 def test_a_section_is_known_by_its_header_also_when_that_came_out_long_ago(
     kind: int, order: str, n_stored: int, fast_decoder: Decoder
 ) -> None:
-    section = section_of(kind, 5_000, seed=0)
-    # Values that look like the byte of another type, and like far positions.
-    section = replace(section, values=np.full(5_000, 0x3F010101, np.uint32).view(np.float32))
-    payload = section_payload(section, 0, order)
+    section, payload, stream = section_with_values_like_headers(kind, order, n_stored)
     n_wanted = 4_000
-    stream = encoder.zlib_stream([encoder.Stored(payload[:n_stored]), encoder.Fixed([*payload[n_stored:]])])
     stop = int(section.starts[n_wanted])
     inflated = inflate_one(fast_decoder, stream, capacity=len(payload), stop=stop, big_endian=order == ">")
     assert inflated.stopped

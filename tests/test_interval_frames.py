@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, repeat
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -118,9 +119,13 @@ def merged(rows: Sequence[Row], gap: int) -> list[Row]:
     return found
 
 
-def rows_of(frame: pd.DataFrame) -> list[Row]:
+def assert_columns(frame: pd.DataFrame) -> None:
     assert frame.dtypes.astype(str).to_dict() == {"chrom": "str", "start": "int64", "end": "int64", "value": "float32"}
-    assert frame.index.tolist() == list(range(len(frame)))
+    assert frame.index.equals(pd.RangeIndex(len(frame)))
+
+
+def rows_of(frame: pd.DataFrame) -> list[Row]:
+    assert_columns(frame)
     return list(zip(*(frame[name].tolist() for name in frame), strict=True))
 
 
@@ -299,13 +304,13 @@ def test_unmerged_and_above_nothing_they_are_those_of_pybigwig(real_data: Path, 
                 track.intervals_frame(threshold=None)
             return
         frame = track.intervals_frame(threshold=None, batch_size=300)
-        expected = [
-            (name, start, end, value)
-            for name in sorted_chromosomes(theirs.chroms())
-            for start, end, value in theirs.intervals(name) or ()
-            if start < end
-        ]
-    assert rows_of(frame) == expected
+        items = {name: np.reshape(theirs.intervals(name) or [], (-1, 3)) for name in theirs.chroms()}
+    items = {name: rows[rows[:, 0] < rows[:, 1]] for name, rows in items.items()}
+    names = sorted_chromosomes(items)
+    assert_columns(frame)
+    assert frame["chrom"].tolist() == list(chain(*(repeat(name, len(items[name])) for name in names)))
+    expected = np.concatenate([np.empty((0, 3)), *(items[name] for name in names)])  # float64 holds all of them
+    np.testing.assert_array_equal(frame[["start", "end", "value"]].to_numpy(np.float64), expected)
 
 
 def test_tracks_of_one_genome_merge_as_their_bases_do(real_data: Path, device: str) -> None:

@@ -17,7 +17,7 @@ from bigwig_numba import BigWigCollection, Statistic
 from bigwig_numba.errors import ConfigError
 from bigwig_numba.kernels.statistics import builtin_statistics, get_statistic, get_statistics
 from tests.conftest import CorpusFile, on_host
-from tests.own_statistics import OWN, RANGE, SHARE_ABOVE, add, expected_bins, nothing, per_base
+from tests.own_statistics import OWN, RANGE, SEVERAL, add, expected_bins, nothing, per_base
 from tests.painting import STATISTICS
 
 NAN = math.nan
@@ -63,10 +63,9 @@ def test_a_list_gives_a_last_axis(device: str, corpus_file: CorpusFile) -> None:
     files = [corpus_file(file) for file in FILES]
     windows = arguments([window for _, recipe in files for window in recipe.windows(700, count=5, seed=7)])
     with BigWigCollection([path for path, _ in files], sort=False, device=device) as collection:
-        statistics = ["max", SHARE_ABOVE, "mean"]
-        together = on_host(collection.get_batch(*windows, window_size=11, statistic=statistics))
-        assert together.shape == (len(windows[0]), 700 // 11, 3, 3)
-        for i, statistic in enumerate(statistics):
+        together = on_host(collection.get_batch(*windows, window_size=11, statistic=SEVERAL))
+        assert together.shape == (len(windows[0]), 700 // 11, 3, 4)
+        for i, statistic in enumerate(SEVERAL):
             alone = on_host(collection.get_batch(*windows, window_size=11, statistic=statistic))
             np.testing.assert_array_equal(together[..., i], alone)
 
@@ -75,11 +74,11 @@ def test_a_list_writes_into_an_array_that_is_given(corpus_file: CorpusFile) -> N
     path, recipe = corpus_file("mixed section kinds")
     windows = arguments(recipe.windows(700, count=4, seed=7))
     with BigWigCollection(path, device="cpu") as collection:
-        out = np.empty((len(windows[0]), 10, 1, 2), np.float32)
-        options = {"window_size": 70, "statistic": ["mean", "mean"]}
+        out = np.empty((len(windows[0]), 10, 1, 4), np.float32)
+        options = {"window_size": 70, "statistic": SEVERAL}
         assert collection.get_batch(*windows, out=out, **options) is out
         np.testing.assert_array_equal(out, collection.get_batch(*windows, **options))
-        with pytest.raises(ConfigError, match=r"shape \(\d+, 10, 1, 2\)"):
+        with pytest.raises(ConfigError, match=r"shape \(\d+, 10, 1, 4\)"):
             collection.get_batch(*windows, out=out[..., 0].copy(), **options)
 
 

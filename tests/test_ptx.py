@@ -165,16 +165,21 @@ def assemble_ptx(ptx: str, capability: tuple[int, int]) -> str:
 
 
 @functools.cache
+def made(name: str) -> Any:
+    """A kernel, and with it the device functions that it calls: typed and lowered once, as they know no capability."""
+    return KERNELS[name].make()
+
+
+@functools.cache
 def assembled(name: str, capability: tuple[int, int]) -> Assembled:
     """A kernel compiled and assembled, once for all tests."""
     from numba import cuda
     from numba.cuda import dispatcher
 
-    kernel = KERNELS[name]
     with pytest.MonkeyPatch.context() as patch:
         # Compiling a call inside a kernel asks for the device, of which only this is looked at.
         patch.setattr(dispatcher, "get_current_device", lambda: SimpleNamespace(compute_capability=capability))
-        ptx, _ = cuda.compile_ptx(kernel.make().py_func, kernel.signature, cc=capability)
+        ptx, _ = cuda.compile_ptx(made(name).py_func, KERNELS[name].signature, cc=capability)
     return Assembled(ptx, assemble_ptx(ptx, capability))
 
 

@@ -39,10 +39,8 @@ def toolkit() -> None:
 
 
 @functools.cache
-def reduce_ptx(statistic: Statistic | tuple[Statistic, ...]) -> str:
-    from bigwig_numba.kernels import launch
-
-    return compile_to_ptx(launch.make_reduce_windows(statistic), launch.REDUCE_ARGUMENTS, CAPABILITY)
+def reduce_ptx(statistic: Statistic) -> str:
+    return compile_to_ptx(*StatisticSubject([statistic]).kernels()[0], CAPABILITY)
 
 
 def without_names(ptx: str) -> list[str]:

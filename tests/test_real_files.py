@@ -105,9 +105,8 @@ def edge_of_an_item(file: pyBigWig.bigWigFile, part: tuple[str, int, int], draw:
     return items[draw.integers(len(items))][draw.integers(2)] if items else None
 
 
-def get_batch(oracle: Oracle, device: str, **options: float) -> npt.NDArray[np.float32]:
+def get_batch(collection: BigWigCollection, oracle: Oracle, **options: float) -> npt.NDArray[np.float32]:
     """(S, B)."""
-    collection = BigWigCollection(oracle.path, device=device)
     return on_host(collection.get_batch(oracle.chromosomes, oracle.starts, oracle.ends, **options))[:, :, 0]
 
 
@@ -142,7 +141,7 @@ def test_values_and_intervals_are_pybigwigs(bigwig_name: str, real_data: Path) -
 
 def test_a_batch_of_single_bases_is_pybigwigs_values(bigwig_name: str, device: str, real_data: Path) -> None:
     oracle = oracle_of(real_data / "bigwig" / bigwig_name)
-    batch = get_batch(oracle, device, default_value=np.nan)
+    batch = get_batch(BigWigCollection(oracle.path, device=device), oracle, default_value=np.nan)
     np.testing.assert_array_equal(batch.view(np.uint32), without_nan_payload(oracle.values).view(np.uint32))
 
 
@@ -152,9 +151,10 @@ def without_nan_payload(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float
 
 def test_bins_are_pybigwigs_values_reduced(bigwig_name: str, device: str, real_data: Path) -> None:
     oracle = oracle_of(real_data / "bigwig" / bigwig_name)
+    collection = BigWigCollection(oracle.path, device=device)
     for window_size in (1, 2, 11, 128):
         for default_value in (0.0, 2.5, np.nan):
-            batch = get_batch(oracle, device, window_size=window_size, default_value=default_value)
+            batch = get_batch(collection, oracle, window_size=window_size, default_value=default_value)
             expected = oracle.bins(window_size, default_value)
             np.testing.assert_allclose(batch, expected, rtol=1e-6, err_msg=f"{window_size=}, {default_value=}")
 

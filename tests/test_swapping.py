@@ -22,6 +22,7 @@ from bigwig_numba.kernels.statuses import BlockStatus
 from bigwig_numba.kernels.swapping import get_inflate_kernel, get_reduce_kernel, inflate_streams
 from tests.conftest import CorpusFile, on_host
 from tests.deflate_streams import DAMAGED_STREAMS, VALID_STREAMS, DamagedStream, ValidStream
+from tests.own_statistics import SEVERAL
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "hack_a_kernel.py"
 PLAIN: InflateKernel = import_object(f"{EXAMPLE}:plain_inflate")
@@ -59,7 +60,7 @@ def batch_of(corpus_file: CorpusFile, device: str, **kernels: Any) -> Any:
     windows = [window for _, recipe in files for window in recipe.windows(700, count=8, seed=2)]
     names, starts, ends = zip(*windows, strict=True)
     with BigWigCollection([path for path, _ in files], sort=False, device=device, **kernels) as collection:
-        return on_host(collection.get_batch(names, starts, ends, window_size=11, statistic=["mean", "max"]))
+        return on_host(collection.get_batch(names, starts, ends, window_size=11, statistic=SEVERAL))
 
 
 # --- the example's decoder is right
@@ -118,7 +119,7 @@ def test_a_reduce_kernel_takes_the_place_of_the_built_in_one(corpus_file: Corpus
 
     ours = batch_of(corpus_file, "cpu", reduce=ReduceKernel("counting", cpu=make))
     np.testing.assert_array_equal(ours, batch_of(corpus_file, "cpu"))
-    assert [[each.name for each in statistics] for statistics in asked] == [["mean", "max"]]
+    assert [[each.name for each in statistics] for statistics in asked] == [["max", "share_above", "mean", "max"]]
 
 
 @pytest.mark.gpu
