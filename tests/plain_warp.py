@@ -47,10 +47,10 @@ class Memory:
     def functions(self) -> dict[str, Any]:
         """The functions of ``kernels.memory`` that the lane decoder uses."""
 
-        def load_two_words(address: int, pair: int, wanted: bool, first: int, second: int) -> tuple[int, int]:
-            assert address % 8 == 0
-            there = address + 8 * pair
-            return (self.load(there), self.load(there + 4)) if wanted else (first, second)
+        def load_four_words(address: int, group: int, wanted: bool, *words: int) -> tuple[int, ...]:
+            assert address % 16 == 0
+            there = address + 16 * group
+            return tuple(self.load(there + 4 * number) for number in range(4)) if wanted else words
 
         def store_four_words(address: int, group: int, wanted: bool, *words: int) -> None:
             assert address % 16 == 0
@@ -66,7 +66,7 @@ class Memory:
             "load_shared_word": lambda address, offset: self.load((address + offset) & WORD),
             "load_shared_byte": lambda address, offset: self.load((address + offset) & WORD, 1),
             "store_shared_word": lambda address, offset, word: self.store((address + offset) & WORD, word),
-            "load_two_words": load_two_words,
+            "load_four_words": load_four_words,
             "store_four_words": store_four_words,
         }
 

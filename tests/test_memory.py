@@ -121,18 +121,18 @@ def store_each(number, first_from, first_word, second_from, second_word):  # typ
 
 
 @njit
-def load_two(address, pair, wanted, first, second):  # type: ignore[no-untyped-def]
-    return memory.load_two_words(address, pair, wanted, first, second)
+def load_four(address, group, wanted, first, second, third, fourth):  # type: ignore[no-untyped-def]
+    return memory.load_four_words(address, group, wanted, first, second, third, fourth)
 
 
 @njit
-def load_pairs(address, wanted, given_words):  # type: ignore[no-untyped-def]
+def load_groups(address, wanted, given_words):  # type: ignore[no-untyped-def]
     """A row of them: where there is one only, the compiler loads it late, in a branch, whatever was asked for."""
-    for pair in range(wanted.size):
-        first, second = memory.load_two_words(
-            address, np.uint32(pair), wanted[pair], given_words[2 * pair], given_words[2 * pair + 1]
-        )
-        given_words[2 * pair], given_words[2 * pair + 1] = first, second
+    for group in range(wanted.size):
+        first, second, third, fourth = given_words[group]
+        loaded = memory.load_four_words(address, np.uint32(group), wanted[group], first, second, third, fourth)
+        for number in range(4):
+            given_words[group, number] = loaded[number]
 
 
 @njit
@@ -165,12 +165,12 @@ def test_a_stored_word_changes_four_bytes(content: bytes, places: list[int], new
     assert array.tobytes() == with_bytes(expected, second, struct.pack("<I", new[1]))
 
 
-@given(content=contents, place=st.integers(0, N_BYTES // 4 - 2), number=numbers)
-def test_two_words_are_loaded_where_they_are_wanted(content: bytes, place: int, number: int) -> None:
+@given(content=contents, place=st.integers(0, N_BYTES // 4 - 4), number=numbers)
+def test_four_words_are_loaded_where_they_are_wanted(content: bytes, place: int, number: int) -> None:
     array = bytes_of(content)
-    from_here = address_before(array, 4 * place, 8 * number)
-    expected = struct.unpack_from("<2I", content, 4 * place)
-    assert load_two(from_here, np.uint32(number), True, np.uint32(1), np.uint32(2)) == expected
+    from_here = address_before(array, 4 * place, 16 * number)
+    expected = struct.unpack_from("<4I", content, 4 * place)
+    assert load_four(from_here, np.uint32(number), True, *map(np.uint32, (1, 2, 3, 4))) == expected
 
 
 @given(content=contents, place=st.integers(0, N_BYTES // 4 - 4), number=numbers, new=st.tuples(*[words] * 4))
@@ -193,10 +193,12 @@ CLOSED = {
 
 
 @pytest.mark.parametrize("where", CLOSED)
-@given(given_words=st.tuples(words, words), number=st.sampled_from([0, 0xFFFFFFFF]))
-def test_words_that_are_not_wanted_are_not_looked_at(where: str, given_words: tuple[int, int], number: int) -> None:
-    from_here = (np.uint64((CLOSED[where] - 8 * number) % ADDRESSES), np.uint32(number))
-    assert load_two(*from_here, False, *map(np.uint32, given_words)) == given_words
+@given(given_words=st.tuples(*[words] * 4), number=st.sampled_from([0, 0xFFFFFFFF]))
+def test_words_that_are_not_wanted_are_not_looked_at(
+    where: str, given_words: tuple[int, int, int, int], number: int
+) -> None:
+    from_here = (np.uint64((CLOSED[where] - 16 * number) % ADDRESSES), np.uint32(number))
+    assert load_four(*from_here, False, *map(np.uint32, given_words)) == given_words
 
 
 @pytest.mark.parametrize("where", CLOSED)
@@ -211,14 +213,13 @@ def test_words_that_are_not_wanted_change_nothing(content: bytes, place: int, ne
     assert array.tobytes() == content
 
 
-@given(wanted=st.tuples(st.booleans(), st.booleans()), content=st.binary(min_size=16, max_size=16))
-def test_of_pairs_at_the_end_of_memory_and_beyond_the_wanted_ones_are_loaded(
+@given(wanted=st.tuples(st.booleans(), st.booleans()), content=st.binary(min_size=32, max_size=32))
+def test_of_groups_at_the_end_of_memory_and_beyond_the_wanted_ones_are_loaded(
     wanted: tuple[bool, bool], content: bytes
 ) -> None:
-    FENCED[-16:] = bytes_of(content)
-    loaded = np.arange(8, dtype=np.uint32)
-    expected = [*range(8)]
-    for pair in np.flatnonzero(wanted).tolist():
-        expected[2 * pair : 2 * pair + 2] = struct.unpack_from("<2I", content, 8 * pair)
-    load_pairs(address_before(FENCED, FENCED.size, 16), np.array([*wanted, False, False]), loaded)
-    assert loaded.tolist() == expected
+    FENCED[-32:] = bytes_of(content)
+    loaded = np.arange(16, dtype=np.uint32).reshape(4, 4)
+    expected = loaded.copy()
+    expected[:2][list(wanted)] = np.frombuffer(content, np.uint32).reshape(2, 4)[list(wanted)]
+    load_groups(address_before(FENCED, FENCED.size, 32), np.array([*wanted, False, False]), loaded)
+    np.testing.assert_array_equal(loaded, expected)

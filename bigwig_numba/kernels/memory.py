@@ -9,7 +9,7 @@ Numba extensions like those of ``bits``; the caller checks. An array's element c
 ``address_of shared_address_of``                where something of an array stands
 ``steady``                                      the same address, in a register that stays
 ``load_word store_word``                        the word that is so many words after an address; on a GPU, in its memory
-``load_two_words store_four_words``             the same of two and of four words, if wanted
+``load_four_words store_four_words``            the same of four words, if wanted
 ``load_shared_word load_shared_byte``           what is so many bytes after an address in shared memory
 ``store_shared_word``                           the word that is so many bytes after one
 ==============================================  ====================================================================
@@ -137,31 +137,36 @@ def store_word(typing_context, address, index, word):
     return types.void(types.uint64, types.uint32, types.uint32), generate
 
 
+def _four_words_at(context, builder, address, group):
+    """Where the four words stand that are ``16 * group`` bytes after an address."""
+    four = ir.PointerType(ir.ArrayType(I32, 4), addrspace=_GLOBAL if is_cuda(context) else 0)
+    return builder.gep(builder.inttoptr(address, four), [builder.zext(group, I64)])
+
+
 @intrinsic
-def load_two_words(typing_context, address, pair, wanted, first, second):
-    """Two words ``8 * pair`` bytes after an address, a multiple of 8 on a GPU, if ``wanted``; else those given.
+def load_four_words(typing_context, address, group, wanted, first, second, third, fourth):
+    """Four words ``16 * group`` bytes after an address, a multiple of 16 on a GPU, if ``wanted``; else those given.
 
     For what nobody writes, and what is read on from there: the 128 bytes around it come nearer, too. Without a branch.
     """
 
     def generate(context, builder, signature, arguments):
-        address, pair, wanted, *words = arguments
-        space, two = _GLOBAL if is_cuda(context) else 0, ir.ArrayType(I32, 2)
-        place = builder.gep(builder.inttoptr(address, ir.PointerType(two, addrspace=space)), [builder.zext(pair, I64)])
+        address, group, wanted, *words = arguments
+        place = _four_words_at(context, builder, address, group)
         if is_cuda(context):
-            function_type = ir.FunctionType(ir.LiteralStructType([I32, I32]), [I64, I32, I32, I32])
-            instruction = _IF.format("@p ld.global.L2::128B.v2.u32 {$0, $1}, [$2];", 3)
-            load = ir.InlineAsm(function_type, instruction, "=r,=r,l,r,0,1")
+            function_type = ir.FunctionType(ir.LiteralStructType([I32] * 4), [I64, I32, *[I32] * 4])
+            instruction = _IF.format("@p ld.global.L2::128B.v4.u32 {$0, $1, $2, $3}, [$4];", 5)
+            load = ir.InlineAsm(function_type, instruction, "=r,=r,=r,=r,l,r,0,1,2,3")
             loaded = builder.call(load, [builder.ptrtoint(place, I64), builder.zext(wanted, I32), *words])
         else:
-            loaded = builder.load(builder.select(wanted, place, _scratch(builder, two)))
-        both = [builder.extract_value(loaded, number) for number in range(2)]
+            loaded = builder.load(builder.select(wanted, place, _scratch(builder, place.type.pointee)))
+        four = [builder.extract_value(loaded, number) for number in range(4)]
         if not is_cuda(context):
-            both = [builder.select(wanted, new, old) for new, old in zip(both, words, strict=True)]
-        return context.make_tuple(builder, signature.return_type, both)
+            four = [builder.select(wanted, new, old) for new, old in zip(four, words, strict=True)]
+        return context.make_tuple(builder, signature.return_type, four)
 
     word = types.uint32
-    return types.UniTuple(word, 2)(types.uint64, word, types.boolean, word, word), generate
+    return types.UniTuple(word, 4)(types.uint64, word, types.boolean, word, word, word, word), generate
 
 
 @intrinsic
@@ -170,17 +175,14 @@ def store_four_words(typing_context, address, group, wanted, first, second, thir
 
     def generate(context, builder, signature, arguments):
         address, group, wanted, *words = arguments
-        space, four = _GLOBAL if is_cuda(context) else 0, ir.ArrayType(I32, 4)
-        place = builder.gep(
-            builder.inttoptr(address, ir.PointerType(four, addrspace=space)), [builder.zext(group, I64)]
-        )
+        place = _four_words_at(context, builder, address, group)
         if is_cuda(context):
             function_type = ir.FunctionType(ir.VoidType(), [I64, I32, *[I32] * 4])
             instruction = _IF.format("@p st.global.v4.u32 [$0], {$2, $3, $4, $5};", 1)
             store = ir.InlineAsm(function_type, instruction, "l,r,r,r,r,r,~{memory}", side_effect=True)
             builder.call(store, [builder.ptrtoint(place, I64), builder.zext(wanted, I32), *words])
         else:
-            place = builder.select(wanted, place, _scratch(builder, four))
+            place = builder.select(wanted, place, _scratch(builder, place.type.pointee))
             for number, word in enumerate(words):
                 builder.store(word, builder.gep(place, [ir.Constant(I32, 0), ir.Constant(I32, number)]))
         return context.get_dummy_value()

@@ -76,9 +76,9 @@ def inflate_lane(
     bytes that came out, and that of the stream before its checksum: 0 where decoding did not get there, because of
     damage or because it stopped early, at an item from ``stop`` on (2**32 - 1: never).
     """
-    # The stream's words are counted from a multiple of 8 bytes on, for they are read by two.
+    # The stream's words are counted from a multiple of 16 bytes on, for they are read by four.
     start = address_of(data, base)
-    index = band(shr(_U(start), _U(2)), _U(1))
+    index = band(shr(_U(start), _U(2)), _U(3))
     data_from, output_from = steady(start - _W(mul(index, _U(4))), lane), steady(address_of(output, output_base), lane)
     n_skipped = index
     symbols_from, words_from = steady(shared_address_of(symbols, lane), lane), _lane_words(words, _U(0), lane)
@@ -183,7 +183,7 @@ def inflate_lane(
         found, ended_early, position, low, high, following, index, bit = decode_sub_block(
             decoding, data_from, last_word, low, high, following, index, bit, literal_limits, distance_limits,
             distance_values, words_from, symbols_from, distance_words_from, ring, output_from, position, capacity,
-            stop, big_endian, lane,
+            stop, big_endian,
         )  # fmt: skip
         if decoding:  # what other lanes do in a sub-block of theirs says nothing about one that is done
             status, stopped = found, ended_early

@@ -13,12 +13,10 @@ files, 33 to 48 follow a match, 34 to 48 follow one literal.) What is rare stand
 lengths with extra bits, the end of the sub-block, matches that overlap themselves, damage. These begin in that turn and
 go on from the next, as matches of more than 8 bytes do.
 
-Three tricks (the ladder in docs/kernels/inflate.md says what they gave):
+Two tricks (the ladder in docs/kernels/inflate.md says what they gave):
 
 * *A load is used a turn later.* Half of all turns have a lane whose match lies in no cache, 1,000 cycles away. Its
   words are waited for only when the next turn has found its own match.
-* *Numbers that depend on nothing.* ``nothing`` is 0, which the assembler cannot know. Added to an address or a shift,
-  it keeps the assembler from waiting for a match's words early, or for a word of the stream just asked for.
 * *No predicate where a number will do*: ``choose``, ``add_where`` and loads on a condition are single instructions.
 """
 
@@ -41,9 +39,9 @@ from ..bits import (
     words_before,
 )
 from ..jit import njit
-from ..memory import load_shared_word, load_two_words, load_word
+from ..memory import load_four_words, load_shared_word, load_word
 from ..statuses import DISTANCE_BEFORE_START, GOOD, NO_SUCH_CODE, OUTPUT_FULL
-from ..warps import shuffle, vote_any
+from ..warps import vote_any
 from .codes import low_bits
 from .lane_codes import (
     END_OF_SUB_BLOCK,
@@ -52,7 +50,7 @@ from .lane_codes import (
     look_up_distance,
     look_up_literal,
 )
-from .lane_input import next_bits
+from .lane_input import move_queue, next_bits, start_queue
 from .lane_output import FARTHEST_IN_RING, finish_turn, flush, has_passed, in_ring
 
 NEVER = np.uint32(0xFFFFFFFF)  # the position at which nothing stops
@@ -67,23 +65,19 @@ _AS_IT_IS, _REPEAT_TWO_BYTES, _REPEAT_ONE_BYTE = _U(SAME_BYTES), _U(0x1010), _U(
 @njit(nogil=True, forceinline=True)
 def decode_sub_block(
     decoding, data_from, last_word, low, high, following, index, bit, literal_limits, distance_limits, distance_values,
-    words_from, symbols_from, distance_words_from, ring, output, position, capacity, stop, big_endian, lane,
+    words_from, symbols_from, distance_words_from, ring, output, position, capacity, stop, big_endian,
 ):  # fmt: skip
     """Decode a sub-block whose codes are built, on the lanes that are ``decoding``.
 
     Returns the status, whether it stopped early, the position reached, and the bit reader behind the sub-block.
     """
     status, stopped = GOOD, False
-    nothing = shr(shuffle(lane, lane), _U(31))
     # A position beyond which something is to be looked at: is all that anyone wants out? Is there room for more?
     alarm = least(capacity, add(position, _LOOK_EVERY)) if stop != NEVER else capacity
     remaining, distance, source, selector, step = _U(0), _U(0), _U(0), _AS_IT_IS, _U(8)
     begun, literals, n_bits = position, _U(0), _U(0)
     first, second, third = _U(0), _U(0), _U(0)
-    # The words of the stream after ``following``: the next, or the next but one.
-    even, odd = load_two_words(
-        data_from, shr(least(add(index, _U(1)), last_word), _U(1)), decoding, following, following
-    )
+    queue = start_queue(data_from, last_word, add(index, _U(1)), decoding)  # the words after ``following``
     low, high, following = reverse_bits(low), reverse_bits(high), reverse_bits(following)
     unfinished = decoding
     while vote_any(unfinished):
@@ -117,12 +111,11 @@ def decode_sub_block(
         turned = bit >= _U(32)
         bit, index = add_where(bit, _U(0xFFFFFFE0), turned), add_where(index, _U(1), turned)
         low, high = choose(turned, high, low), choose(turned, following, high)
-        is_even = band(index, _U(1)) == _U(0)
-        following = reverse_where(following, choose(is_even, even, odd), turned)
-        after = add(add(index, _U(1)), band(following, nothing))
-        even, odd = load_two_words(data_from, shr(least(after, last_word), _U(1)), turned and not is_even, even, odd)
+        following, queue = reverse_where(following, queue[0], turned), move_queue(queue, turned)
+        group, is_empty = shr(least(add(index, _U(1)), last_word), _U(2)), turned and band(index, _U(3)) == _U(3)
+        queue = load_four_words(data_from, group, is_empty, queue[0], queue[1], queue[2], queue[3])
         # Write what the turn before began, whose words may have come from afar.
-        source_bits = shl(add(source, band(bit, nothing)), _U(3))
+        source_bits = shl(source, _U(3))
         finish_turn(ring, output, begun, position, literals, n_bits, first, second, third, source_bits, selector)
         begun, position, literals, n_bits = position, reached, new_literals, n_new_bits
         # Begin the copy: 8 bytes at most, and none that would come from this turn.
