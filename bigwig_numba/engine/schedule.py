@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-# Measured on an H200 (docs/kernels/inflate.md): up to so many blocks a warp each is quicker, whatever their sizes.
+# Measured on an H200 (docs/kernels/inflate.md): up to some 10,400 blocks a warp each is quicker, whatever their sizes.
 MOST_BLOCKS_BY_WARP = 10_000
 # Of more blocks, the long ones get a warp each beside the lanes, if they are long enough to keep their lanes waiting.
 MOST_LONG_BLOCKS = 1_024
