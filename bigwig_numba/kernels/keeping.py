@@ -4,7 +4,8 @@ Linked CUDA kernels are kept by it, each in a module of its own. Functions for t
 the one file that a function is in: after a change of another, say ``bits.py``, it would go on with what it kept.
 
 Closures for the CPU are compiled in each process: kept ones gave wrong numbers now and then, probably as Numba numbers
-their symbols per process, so that code of two processes can carry one name.
+their symbols per process, so that code of two processes can carry one name. The functions that they call are kept, as
+they are no closures themselves, which halves the seconds until the first batch.
 """
 
 from __future__ import annotations

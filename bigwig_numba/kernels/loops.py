@@ -60,7 +60,7 @@ _TILE_TRACKS, _TILE_BINS = 16, 1024  # bins made side by side before they are wr
 _PITCH = _TILE_BINS + 16  # values of a row: rows a power of two apart would share one line of the cache
 
 
-@njit(nogil=True)
+@njit(nogil=True, cache=True)
 def _write_tile(tile, n_rows, n_columns, n_statistics, single, half, dtype, place, stride):
     """Write the rows of a tile, column by column. What the type is is asked once: it makes a loop a fifth quicker."""
     if dtype == FLOAT32:

@@ -106,7 +106,7 @@ def section_layout(words, base, big_endian):
     return (kind, order, step, span, np.uint64(words_per_item(kind))), start
 
 
-@njit(nogil=True, forceinline=True)
+@njit(nogil=True, forceinline=True, cache=True)
 def item_words(words, place):
     """The words of the item whose last one is ``words[place]``, as they are, from the last one back to the third.
 
@@ -115,7 +115,7 @@ def item_words(words, place):
     return words[place], words[place - np.uint64(1)], words[place - np.uint64(2)]
 
 
-@njit(nogil=True, forceinline=True)
+@njit(nogil=True, forceinline=True, cache=True)
 def item_of_words(found, layout, start):
     """start, end (uint32) and value of the item with these ``item_words``, in a section of this ``section_layout``.
 

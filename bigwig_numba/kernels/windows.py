@@ -114,7 +114,7 @@ def _open_block(words, bases, counts, big_endian, block, last, chrom_id):
     return block, n_items, base, swapped
 
 
-@njit(nogil=True)
+@njit(nogil=True, cache=True)
 def seek_items(words, bases, counts, big_endian, first, last, chrom_id, position):
     """A cursor at the first item of a run of blocks that ends after ``position`` (int64, 0 or more).
 
@@ -137,7 +137,7 @@ def seek_items(words, bases, counts, big_endian, first, last, chrom_id, position
     return block, place, sub(n_items, index), layout, start, end, value
 
 
-@njit(nogil=True, forceinline=True)
+@njit(nogil=True, forceinline=True, cache=True)
 def _enter_block(words, bases, counts, big_endian, block, last, chrom_id, place):
     """The first items from this block on: block, number of items, the first one's place, layout, and its start.
 
@@ -188,7 +188,7 @@ def bfloat16_bits(value):
 FLOAT32, FLOAT16, BFLOAT16 = 0, 1, 2
 
 
-@njit(nogil=True)
+@njit(nogil=True, cache=True)
 def write_value(single, half, place, value, dtype):
     """Write one bin, to ``single`` (float32) or as 16 bits to ``half`` (uint16)."""
     if dtype == FLOAT32:
@@ -237,7 +237,7 @@ def _make_functions(statistics: tuple[Statistic, ...]) -> tuple[Any, Any, Any, A
     return init, update, finish, write
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy", cache=True)
 def place_bins(left, clip_start, clip_end, n_bins, window_size):
     """Where bins stand: how many end before the chromosome begins, start and end of the next one, and the last's end.
 
@@ -254,7 +254,7 @@ def place_bins(left, clip_start, clip_end, n_bins, window_size):
     return _U(n_before), _U(begin), _U(min(left + window_size, clip_end)), _U(clip_end)
 
 
-@njit(nogil=True, forceinline=True)
+@njit(nogil=True, forceinline=True, cache=True)
 def whole_bins(n_bases, inverse):
     """How many bins fit into so many bases, without dividing: never too many, exact up to 2**20 bases.
 
