@@ -14,13 +14,14 @@ import pytest
 from numba import njit
 
 import bigwig_numba
-from bigwig_numba import SequenceEncoder, Statistic, check, cli
+from bigwig_numba import BigWigCollection, SequenceEncoder, Statistic, check, cli
 from bigwig_numba.checking import assembly
 from bigwig_numba.checking.assembly import why_no_assembler
 from bigwig_numba.checking.result import CheckResult
-from bigwig_numba.checking.sections import bins_of, made_sections
+from bigwig_numba.checking.sections import answer_compiled, bins_of, made_sections
 from bigwig_numba.checking.statistics import StatisticSubject
 from bigwig_numba.errors import ConfigError
+from bigwig_numba.kernels.loops import make_reduce_range
 from bigwig_numba.kernels.sections import check_section
 from bigwig_numba.kernels.sequence import BASES_PER_PIECE
 from bigwig_numba.transforms import Function, Power, SoftClip
@@ -76,6 +77,17 @@ def test_real_files_are_compared_too(corpus_file: CorpusFile) -> None:
     result = check(SHARE_ABOVE, [path])
     assert result.comparisons[-1].where.endswith(path.name)
     assert result.comparisons[-1].n_numbers == result.comparisons[-1].n_same > 100
+
+
+def test_what_is_checked_is_what_batches_are_made_with(corpus_file: CorpusFile) -> None:
+    path, recipe = corpus_file("mixed section kinds")
+    (section, *_), (window, *_) = made_sections(), recipe.windows(700, count=1, seed=3)
+    left, bins = next(bins_of(section))
+    answer_compiled(SHARE_ABOVE, section, left, bins)
+    signatures = make_reduce_range(SHARE_ABOVE).signatures
+    with BigWigCollection(path, device="cpu") as collection:
+        collection.get_batch(*([each] for each in window), window_size=7, statistic=SHARE_ABOVE)
+    assert make_reduce_range(SHARE_ABOVE).signatures == signatures
 
 
 def test_several_statistics_are_compared_in_one_kernel() -> None:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ..kernels.loops import make_reduce_range
 from ..kernels.sections import BEDGRAPH, FIXED_STEP, VARIABLE_STEP
 from ..kernels.statistics import Statistic
-from ..kernels.windows import FLOAT32, make_reduce_bins
+from ..kernels.windows import FLOAT32
 
 __all__ = ["Bin", "Section", "answer_compiled", "bins_of", "made_sections"]
 
@@ -109,11 +108,6 @@ def bins_of(section: Section) -> Iterator[tuple[int, list[Bin]]]:
             yield left, [Bin(some, window_size, default_value) for some in items]
 
 
-@functools.lru_cache(maxsize=8)
-def _reduce_bins(statistic: Statistic | tuple[Statistic, ...]) -> Callable[..., Any]:
-    return make_reduce_bins(statistic)  # type: ignore[no-any-return]
-
-
 def answer_compiled(
     statistic: Statistic | tuple[Statistic, ...], section: Section, left: int, bins: list[Bin]
 ) -> npt.NDArray[np.float32]:
@@ -121,10 +115,12 @@ def answer_compiled(
     n_statistics = len(statistic) if isinstance(statistic, tuple) else 1
     answers = np.empty(len(bins) * n_statistics, np.float32)
     window_size = bins[0].window_size
-    _reduce_bins(statistic)(
-        section.words, np.zeros(1, np.uint64), np.array([section.values.size], np.uint32),
-        np.array([section.big_endian]), 0, 1, np.uint32(0), left, max(0, left), left + len(bins) * window_size,
-        len(bins), window_size, np.float32(1), np.float32(bins[0].default_value), answers, np.empty(0, np.uint16),
-        FLOAT32, 0, 1,
+    # One window of one track, whose run of blocks is the section. The types are the engine's: it is compiled for both.
+    run = np.zeros((1, 1), np.int32), np.ones((1, 1), np.int32), np.zeros((1, 1), np.uint32)
+    window = np.array([left]), np.array([max(0, left)]), np.array([left + len(bins) * window_size])
+    make_reduce_range(statistic)(
+        0, 1, section.words, np.zeros(1, np.uint64), np.array([section.values.size], np.uint32),
+        np.array([section.big_endian]), *run, *window, len(bins), window_size, np.ones(1, np.float32),
+        np.float32(bins[0].default_value), answers, np.empty(0, np.uint16), FLOAT32, 0, 1,
     )  # fmt: skip
     return answers
