@@ -91,8 +91,8 @@ INTERVAL_RUNS = (
     *(TABLE, int64, LINE, LINE, LINE, SCALES),
 )
 KERNELS = {
-    # Shared memory is what limits them: eight CUDA blocks of two warps by lane on an H200's multiprocessor, 14 of one
-    # by warp. By lane, 128 registers are the most with which 16 warps fit.
+    # Shared memory is what limits them: eight CUDA blocks of two warps on an H200's multiprocessor, of either. 128
+    # registers are the most with which 16 warps fit.
     "inflate by lane": Kernel(lambda: launch.inflate_blocks_by_lane, INFLATE, 128, shared=27_648, stack=320),
     "inflate by warp": Kernel(lambda: launch.inflate_blocks_by_warp, INFLATE, 96, shared=28_160),
     **{f"encode windows, {part}": encode_kernel(part) for part in (uint8, uint64)},

@@ -21,7 +21,8 @@ that is done sets a flag. Without it the compiler lets diverged lanes run one af
 =======  ==========  =======  ========================================================================================
 array    shape       dtype    what
 =======  ==========  =======  ========================================================================================
-data     (N / 4,)    uint32   compressed bytes, each stream from a word of its own
+data     (N / 4,)    uint32   compressed bytes, each stream from a word of its own; read by 16 bytes, from multiples of
+                              16 on, so what is around a stream up to there is read, too, and not used
 output   (W,)        uint32   a slot per stream, on a GPU from a multiple of 16 bytes on, of its capacity and 16 more
 =======  ==========  =======  ========================================================================================
 
@@ -63,59 +64,6 @@ _RING = _U(16)  # row of `words`
 def _lane_words(words, row, lane):
     """Where a lane's words from a row on begin."""
     return steady(shared_address_of(words, mul(add(mul(row, _U(N_LANES)), lane), _U(4))), lane)
-
-
-@njit(nogil=True, forceinline=True)
-def _copy_stored(data_from, last_word, low, high, following, index, bit, ring, output, position, capacity):
-    """Copy a stored sub-block, whose header goes on at ``bit``; (status, position, the bit reader behind it)."""
-    status = GOOD
-    bit = band(add(bit, _U(7)), _U(0xFFFFFFF8))
-    low, high, following, index, bit = refill(data_from, last_word, low, high, following, index, bit)
-    bits = funnel_right(high, low, bit)
-    low, high, following, index, bit = refill(data_from, last_word, low, high, following, index, add(bit, _U(32)))
-    remaining = band(bits, _U(0xFFFF))
-    if band(add(remaining, shr(bits, _U(16))), _U(0xFFFF)) != _U(0xFFFF):
-        status, remaining = STORED_LENGTH_MISMATCH, _U(0)
-    if add(position, remaining) > capacity:
-        status, remaining = OUTPUT_FULL, _U(0)
-    pending = keep_below(load_shared_word(ring, in_ring(position)), shl(position, _U(3)))
-    while remaining > _U(0):
-        byte = band(funnel_right(high, low, bit), _U(0xFF))
-        low, high, following, index, bit = refill(data_from, last_word, low, high, following, index, add(bit, _U(8)))
-        pending = bor(pending, shl(byte, shl(band(position, _U(3)), _U(3))))
-        place = shr(position, _U(2))
-        store_shared_word(ring, in_ring(position), pending)
-        position = add(position, _U(1))
-        if band(position, _U(3)) == _U(0):
-            store_word(output, place, pending)
-            pending = _U(0)
-        remaining = sub(remaining, _U(1))
-    return status, position, low, high, following, index, bit
-
-
-@njit(nogil=True, forceinline=True)
-def _set_fixed_lengths(lengths):
-    """The code lengths of a sub-block with fixed codes."""
-    symbol = _U(0)
-    while symbol < _U(320):
-        lengths[symbol] = fixed_length(symbol)
-        symbol = add(symbol, _U(1))
-
-
-@njit(nogil=True, forceinline=True)
-def _build_codes(status, dynamic, decoding, n_literal, n_distance, lengths, symbols, words, distance_words, lane):
-    """The codes of a sub-block on the lanes that are ``decoding``; (status, limits of both, values of distances)."""
-    n_codes, n_symbols = _U(0), _U(0)
-    if decoding:
-        n_codes, n_symbols = n_distance, n_literal
-    distance_limits, full, small = build_code(DISTANCES, lengths, n_literal, n_codes, symbols, words, lane)
-    distance_values = keep_distances(symbols, words, distance_words, lane)
-    if dynamic and not (full or small):
-        status = BAD_DISTANCE_CODE
-    literal_limits, full, small = build_code(LITERALS, lengths, _U(0), n_symbols, symbols, words, lane)
-    if dynamic and not (full or small):
-        status = BAD_LITERAL_CODE
-    return status, literal_limits, distance_limits, distance_values
 
 
 @njit(nogil=True)
@@ -163,11 +111,36 @@ def inflate_lane(
             if kind == _U(3):
                 status = RESERVED_SUB_BLOCK_TYPE
             elif kind == _U(0):
-                status, position, low, high, following, index, bit = _copy_stored(
-                    data_from, last_word, low, high, following, index, bit, ring, output_from, position, capacity
+                bit = band(add(bit, _U(7)), _U(0xFFFFFFF8))
+                low, high, following, index, bit = refill(data_from, last_word, low, high, following, index, bit)
+                bits = funnel_right(high, low, bit)
+                low, high, following, index, bit = refill(
+                    data_from, last_word, low, high, following, index, add(bit, _U(32))
                 )
+                remaining = band(bits, _U(0xFFFF))
+                if band(add(remaining, shr(bits, _U(16))), _U(0xFFFF)) != _U(0xFFFF):
+                    status, remaining = STORED_LENGTH_MISMATCH, _U(0)
+                if add(position, remaining) > capacity:
+                    status, remaining = OUTPUT_FULL, _U(0)
+                pending = keep_below(load_shared_word(ring, in_ring(position)), shl(position, _U(3)))
+                while remaining > _U(0):
+                    byte = band(funnel_right(high, low, bit), _U(0xFF))
+                    low, high, following, index, bit = refill(
+                        data_from, last_word, low, high, following, index, add(bit, _U(8))
+                    )
+                    pending = bor(pending, shl(byte, shl(band(position, _U(3)), _U(3))))
+                    place = shr(position, _U(2))
+                    store_shared_word(ring, in_ring(position), pending)
+                    position = add(position, _U(1))
+                    if band(position, _U(3)) == _U(0):
+                        store_word(output_from, place, pending)
+                        pending = _U(0)
+                    remaining = sub(remaining, _U(1))
             elif kind == _U(1):
-                _set_fixed_lengths(lengths)
+                symbol = _U(0)
+                while symbol < _U(320):
+                    lengths[symbol] = fixed_length(symbol)
+                    symbol = add(symbol, _U(1))
                 decoding = True
             else:
                 bits = funnel_right(high, low, bit)
@@ -195,11 +168,19 @@ def inflate_lane(
             if status != GOOD:
                 dynamic, decoding, more = False, False, False
 
-        status, literal_limits, distance_limits, distance_values = _build_codes(
-            status, dynamic, decoding, n_literal, n_distance, lengths, symbols, words, distance_words, lane
-        )
+        n_codes, n_symbols = _U(0), _U(0)
+        if decoding:
+            n_codes, n_symbols = n_distance, n_literal
+        distance_limits, full, small = build_code(DISTANCES, lengths, n_literal, n_codes, symbols, words, lane)
+        distance_values = keep_distances(symbols, words, distance_words, lane)
+        if dynamic and not (full or small):
+            status = BAD_DISTANCE_CODE
+        literal_limits, full, small = build_code(LITERALS, lengths, _U(0), n_symbols, symbols, words, lane)
+        if dynamic and not (full or small):
+            status = BAD_LITERAL_CODE
         if status != GOOD:
             decoding, more = False, False
+
         found, ended_early, position, low, high, following, index, bit = decode_sub_block(
             decoding, data_from, last_word, low, high, following, index, bit, literal_limits, distance_limits,
             distance_values, words_from, symbols_from, distance_words_from, ring, output_from, position, capacity,
